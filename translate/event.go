@@ -41,6 +41,11 @@ const (
 	FinishFilter               // a safety filter ended it
 )
 
+// String is the word for logs.
+func (f Finish) String() string {
+	return [...]string{"stop", "length", "tool_calls", "content_filter"}[f]
+}
+
 // Citation is a source the answer rests on. Start and End are offsets in Unicode code points into the candidate's text so far.
 type Citation struct {
 	Start, End int

@@ -1,0 +1,273 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
+)
+
+// exchange is one conversation turn between a client and whichever account answers it.
+type exchange struct {
+	gateway   *Gateway
+	ctx       context.Context // the client's: done when it goes away
+	request   *translate.Request
+	newWriter func() translate.Writer
+	reply     *reply
+	record    *Record
+
+	bodies   []encodedBody // what has been encoded so far, one per backend and model
+	tokens   int64         // estimate of the prompt
+	attempts rotator.Attempts
+	tried    rotator.Tried
+	silence  *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
+	gone     bool        // a write to the client failed
+}
+
+type encodedBody struct {
+	backend translate.Backend
+	model   *gemini.Model
+	*gemini.Encoded
+}
+
+// converse serves a request of a surface that talks to a model.
+func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record) {
+	g := x.gateway
+	body, failed := g.readBody(r)
+	if failed != nil {
+		x.refuse(w, record, failed)
+		return
+	}
+	request, newWriter, err := x.surface.Decode(r.Header, body)
+	if err != nil {
+		x.refuse(w, record, asClientError(err))
+		return
+	}
+	if request.Model == "" {
+		request.Model = g.DefaultModel
+	}
+	record.Model, record.Stream = request.Model, request.Stream
+	targets, failed := g.resolve(request.Model)
+	if failed != nil {
+		x.refuse(w, record, failed)
+		return
+	}
+	request.Thinking = g.Thinking.Resolve(request.Reasoning)
+
+	e := &exchange{
+		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
+		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request),
+	}
+	e.run(targets)
+}
+
+// run tries the models in turn, and answers with the first one's failure if none has capacity.
+func (x *exchange) run(targets []target) {
+	if x.request.Stream && x.gateway.KeepAlive > 0 {
+		x.silence = time.NewTimer(x.gateway.KeepAlive)
+		defer x.silence.Stop()
+	}
+	var first *translate.Error
+	for _, t := range targets {
+		failed := x.try(t.model)
+		if failed == nil {
+			return
+		}
+		if first == nil {
+			first = failed
+		}
+		if x.clientGone() || x.reply.spoken || !worthFallback(failed) {
+			first = failed
+			break
+		}
+	}
+	x.giveUp(first)
+}
+
+func (x *exchange) clientGone() bool { return x.gone || x.ctx.Err() != nil }
+
+// worthFallback reports whether another model might answer what this one could not: only when the accounts or the model are out of
+// capacity, never when the request is at fault.
+func worthFallback(e *translate.Error) bool {
+	switch e.Kind {
+	case translate.ErrRateLimit, translate.ErrQuota, translate.ErrOverloaded:
+		return true
+	default:
+		return false
+	}
+}
+
+// giveUp ends the exchange without a complete answer.
+func (x *exchange) giveUp(e *translate.Error) {
+	if x.clientGone() {
+		x.record.Error = "client_gone"
+		if !x.reply.committed {
+			x.reply.w.WriteHeader(statusClientGone)
+		}
+		return
+	}
+	x.record.Error = e.Code
+	x.setHeaders(nil)
+	x.reply.fail(e)
+}
+
+// try asks accounts for one model until one has answered; it returns nil then, else the failure as the client may see it.
+func (x *exchange) try(m *gemini.Model) *translate.Error {
+	x.attempts, x.tried = rotator.Attempts{}, rotator.Tried{}
+	start := time.Now()
+	var last *translate.Error
+	for {
+		lease, err := x.gateway.Pool.Acquire(rotator.Query{Model: m.ID, Tokens: x.tokens, Tried: &x.tried})
+		if err != nil {
+			return x.exhausted(m, err, last)
+		}
+		decision, failed := x.use(lease, m)
+		if failed == nil {
+			return nil
+		}
+		last = failed
+		switch {
+		case x.clientGone(), x.reply.spoken, decision.Next == rotator.GiveUp:
+			return x.timed(m, failed)
+		case x.attempts.Made >= x.gateway.Attempts, time.Since(start) > x.gateway.AttemptsFor:
+			return x.timed(m, failed)
+		}
+		if !x.pause(decision.After) {
+			return failed
+		}
+	}
+}
+
+// use has one account answer, with a second attempt of the same account when its token turns out to be stale.
+func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision, *translate.Error) {
+	x.record.Account = lease.Credential().Label
+	for {
+		a := &attempt{exchange: x, lease: lease, model: m}
+		failed := a.run()
+		if a.called {
+			x.attempts.Made++
+			x.record.Attempts++
+		}
+		outcome := rotator.Outcome{Called: a.called, Tokens: int64(a.usage().Prompt)}
+		if failed == nil {
+			lease.Settle(outcome)
+			return rotator.Decision{}, nil
+		}
+		outcome.Decision = x.decide(failed.Fault)
+		if outcome.Decision.Mark == rotator.MarkToken {
+			lease.Renew(a.token)
+		}
+		if outcome.Decision.Next == rotator.SameAccount && !x.reply.spoken && !x.clientGone() {
+			x.attempts.Refreshed = true
+			continue
+		}
+		lease.Settle(outcome)
+		return outcome.Decision, x.clientError(a, failed)
+	}
+}
+
+// decide counts a fault and asks the decision table what follows from it.
+func (x *exchange) decide(f *rotator.Fault) rotator.Decision {
+	switch f.Kind {
+	case rotator.FaultTransient, rotator.FaultEmpty, rotator.FaultUnusable, rotator.FaultIncomplete:
+		x.attempts.Transient++
+	case rotator.FaultModelCapacity:
+		x.attempts.Capacity++
+	}
+	return x.gateway.Pool.Decide(f, x.attempts)
+}
+
+// clientError is a failed attempt as the client may see it, with the field at fault named as the client named it.
+func (x *exchange) clientError(a *attempt, failed *google.Error) *translate.Error {
+	e := *failed.Client
+	if e.Param == "" && failed.Path != "" && a.body.Encoded != nil {
+		e.Param = a.body.Param(failed.Path)
+	}
+	return &e
+}
+
+// timed gives a rate limit the time at which the pool, not just the account tried last, can serve the model again.
+func (x *exchange) timed(m *gemini.Model, e *translate.Error) *translate.Error {
+	if e.Kind != translate.ErrRateLimit && e.Kind != translate.ErrQuota {
+		return e
+	}
+	e.RetryAfter = max(x.gateway.Pool.RetryAfter(m.ID), time.Second)
+	return e
+}
+
+// pause waits before the next attempt, keeping the client's connection open; false when the client went away meanwhile.
+func (x *exchange) pause(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	done := time.NewTimer(d)
+	defer done.Stop()
+	for {
+		select {
+		case <-done.C:
+			return true
+		case <-x.ctx.Done():
+			return false
+		case <-x.silenceC():
+			if !x.keepAlive() {
+				return false
+			}
+		}
+	}
+}
+
+// silenceC is nil, and so never ready, when the client is not kept company.
+func (x *exchange) silenceC() <-chan time.Time {
+	if x.silence == nil {
+		return nil
+	}
+	return x.silence.C
+}
+
+func (x *exchange) keepAlive() bool {
+	x.setHeaders(nil)
+	x.silence.Reset(x.gateway.KeepAlive)
+	x.gone = x.reply.keepAlive() != nil
+	return !x.gone
+}
+
+// encode is the request for a backend and model, encoded once however many accounts are tried.
+func (x *exchange) encode(b translate.Backend, m *gemini.Model) (encodedBody, error) {
+	for _, body := range x.bodies {
+		if body.backend == b && body.model == m {
+			return body, nil
+		}
+	}
+	encoded, err := gemini.Encode(x.request, b, m)
+	if err != nil {
+		return encodedBody{}, err
+	}
+	body := encodedBody{backend: b, model: m, Encoded: encoded}
+	x.bodies = append(x.bodies, body)
+	return body, nil
+}
+
+// setHeaders tells the client how the exchange went, as far as it is known when the headers leave. body is what is being answered.
+func (x *exchange) setHeaders(body *gemini.Encoded) {
+	if x.reply.committed {
+		return
+	}
+	h := x.reply.w.Header()
+	h.Set("X-Gemini-Proxy-Attempts", strconv.Itoa(x.record.Attempts))
+	if x.record.UpstreamModel != "" {
+		h.Set("X-Gemini-Proxy-Model", x.record.UpstreamModel)
+	}
+	ignored := x.request.Ignored
+	if body != nil {
+		ignored = append(ignored[:len(ignored):len(ignored)], body.Ignored...)
+	}
+	if len(ignored) > 0 {
+		h.Set("X-Gemini-Proxy-Ignored", strings.Join(ignored, ", "))
+	}
+}

@@ -1,0 +1,113 @@
+// Package gateway is one HTTP exchange from end to end: it finds the surface a request is for, reads the body, lets the surface
+// decode it, tries accounts of the pool until one answers, and writes the answer as the surface wants it. It knows no Caddy.
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
+)
+
+// Surface is a protocol that clients speak. Implementations are stateless and safe for concurrent use.
+type Surface interface {
+	// Name is the surface's name in configuration, logs and metrics.
+	Name() string
+	// Decode reads a request. Its errors are *translate.Error and name the field at fault. The function it returns makes the writer
+	// of one answer; it is called once per attempt that needs one, after the request's Model and Thinking have been resolved.
+	Decode(header http.Header, body []byte) (*translate.Request, func() translate.Writer, error)
+	// Error is the body of an error that is answered with an HTTP status.
+	Error(e *translate.Error) (status int, body []byte)
+	// InBand appends the event that ends a stream which has already begun.
+	InBand(dst []byte, e *translate.Error) []byte
+}
+
+// Model is an operator's row of the catalogue: a name clients may use, the model behind it, and what to try when every account is
+// out of that one.
+type Model struct {
+	Name, Upstream string
+	Fallback       []string
+}
+
+// Options is what a Gateway needs. All fields are required unless they say otherwise.
+type Options struct {
+	Pool         *rotator.Pool
+	Google       *google.Client
+	Catalogue    *gemini.Catalogue
+	Chat         Surface // nil when the surface is switched off
+	DefaultModel string
+	Models       []Model // optional
+	Thinking     translate.Thinking
+
+	MaxBody int64 // bytes
+	// Attempts bounds the upstream calls of one request; AttemptsFor is how long after its start a new one may begin.
+	Attempts    int
+	AttemptsFor time.Duration
+	// CooldownMin and CooldownMax bound how long an account rests when Google names no time.
+	CooldownMin, CooldownMax time.Duration
+	KeepAlive                time.Duration // silence after which a waiting stream gets a comment; 0 is never
+	FirstToken               time.Duration // longest wait for the first meaningful event of an attempt
+	Idle                     time.Duration // longest silence after that
+
+	// BodyStatus tells the HTTP status a middleware in front gave a failed read of the body; optional.
+	BodyStatus func(error) (status int, ok bool)
+}
+
+// Gateway serves the routes of its surfaces. It is safe for concurrent use, and a request may outlive the configuration it began with.
+type Gateway struct {
+	Options
+	models map[string]Model
+	routes map[string]endpoint
+}
+
+// New makes a Gateway.
+func New(o Options) *Gateway {
+	g := &Gateway{Options: o, models: make(map[string]Model, len(o.Models))}
+	for _, m := range o.Models {
+		g.models[m.Name] = m
+	}
+	g.routes = g.table()
+	return g
+}
+
+// target is one model to try for a request.
+type target struct {
+	model *gemini.Model
+}
+
+// resolve finds the models to try for the name a client asked for: the one it stands for, then the operator's fallbacks.
+func (g *Gateway) resolve(name string) ([]target, *translate.Error) {
+	name = gemini.CleanName(name)
+	row, ok := g.models[name]
+	if !ok {
+		row = Model{Name: name}
+	}
+	upstream := row.Upstream
+	if upstream == "" {
+		upstream = name
+	}
+	first, ok := g.Catalogue.Find(upstream)
+	if !ok {
+		return nil, modelNotFound(name)
+	}
+	targets := []target{{model: first}}
+	for _, fallback := range row.Fallback {
+		if other, ok := g.models[fallback]; ok && other.Upstream != "" {
+			fallback = other.Upstream
+		}
+		if m, ok := g.Catalogue.Find(fallback); ok {
+			targets = append(targets, target{model: m})
+		}
+	}
+	return targets, nil
+}
+
+func modelNotFound(name string) *translate.Error {
+	return &translate.Error{
+		Kind: translate.ErrNotFound, Status: http.StatusNotFound, Code: "model_not_found", Param: "model",
+		Message: "The model `" + name + "` does not exist or you do not have access to it.",
+	}
+}

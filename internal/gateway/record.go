@@ -1,0 +1,30 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+// Record is what one exchange came to, for logs and metrics. It holds no content, no secret and nothing of the client's identity.
+type Record struct {
+	RequestID string
+	Surface   string
+	// Model is what the client asked for, UpstreamModel what answered.
+	Model, UpstreamModel string
+	// Account is the label of the account that answered, or was tried last.
+	Account      string
+	Attempts     int // upstream calls
+	Stream       bool
+	Start        time.Time
+	FirstToken   time.Duration // from Start to the first meaningful event; 0 when there was none
+	FinishReason string
+	Usage        translate.Usage
+	// Error is the code of the error the client was given; empty when the answer was complete.
+	Error string
+}
+
+func newRecord(surface string) *Record {
+	return &Record{RequestID: "req_" + rand.Text(), Surface: surface, Start: time.Now()}
+}

@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/openai"
+)
+
+// Route is one request that is the gateway's to answer.
+type Route struct {
+	gateway *Gateway
+	endpoint
+	argument string // the rest of the path, for endpoints below which there is one
+}
+
+// endpoint is what answers a path.
+type endpoint struct {
+	method string
+	// surface renders the errors, and with a nil serve also decodes and answers the request.
+	surface Surface
+	serve   func(x *Route, w http.ResponseWriter, r *http.Request)
+	// open is set for what may be asked without being identified.
+	open bool
+}
+
+// modelsPath is the one path with something below it: a model's name, which may itself contain slashes.
+const modelsPath = "/models"
+
+// table lists the endpoints by their path without /v1.
+func (g *Gateway) table() map[string]endpoint {
+	t := map[string]endpoint{
+		modelsPath: {method: http.MethodGet, surface: openai.Chat{}, serve: (*Route).serveModels},
+		"/status":  {method: http.MethodGet, surface: openai.Chat{}, serve: (*Route).serveStatus},
+		"/health":  {method: http.MethodGet, surface: openai.Chat{}, serve: (*Route).serveHealth, open: true},
+	}
+	if g.Chat != nil {
+		t["/chat/completions"] = endpoint{method: http.MethodPost, surface: g.Chat}
+	}
+	return t
+}
+
+// bare are the paths also served without /v1: those whose names leave no doubt that an OpenAI client asks.
+var bare = map[string]bool{modelsPath: true, "/chat/completions": true}
+
+// Route finds what answers the request; nil when it is not the gateway's.
+func (g *Gateway) Route(r *http.Request) *Route {
+	path, versioned := strings.CutPrefix(r.URL.EscapedPath(), "/v1")
+	if versioned && !strings.HasPrefix(path, "/") {
+		return nil
+	}
+	path = strings.TrimSuffix(path, "/")
+	var argument string
+	if rest, ok := strings.CutPrefix(path, modelsPath+"/"); ok {
+		name, err := url.PathUnescape(rest)
+		if err != nil {
+			return nil
+		}
+		path, argument = modelsPath, name
+	}
+	e, ok := g.routes[path]
+	if !ok || !versioned && !bare[path] {
+		return nil
+	}
+	return &Route{gateway: g, endpoint: e, argument: argument}
+}
+
+// Serve answers the request. identified says whether the client may use the gateway: an authentication handler knows its user, or
+// the operator serves anyone. The record it returns is complete and nobody else's.
+func (x *Route) Serve(w http.ResponseWriter, r *http.Request, identified bool) *Record {
+	record := newRecord(x.surface.Name())
+	w.Header().Set("X-Request-Id", record.RequestID)
+	if !identified && !x.open {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		x.refuse(w, record, &translate.Error{
+			Kind: translate.ErrAuthentication, Status: http.StatusUnauthorized, Code: "invalid_api_key",
+			Message: "No valid API key was given. Send the key of this gateway as: Authorization: Bearer <key>.",
+		})
+		return record
+	}
+	if r.Method != x.method && !(x.method == http.MethodGet && r.Method == http.MethodHead) {
+		w.Header().Set("Allow", x.method)
+		x.refuse(w, record, &translate.Error{
+			Kind: translate.ErrInvalid, Status: http.StatusMethodNotAllowed, Code: "method_not_supported",
+			Message: "Not allowed to " + r.Method + " on " + r.URL.Path + ": use " + x.method + ".",
+		})
+		return record
+	}
+	if x.serve != nil {
+		x.serve(x, w, r)
+		return record
+	}
+	x.converse(w, r, record)
+	return record
+}
+
+// refuse answers with an error before anything was tried.
+func (x *Route) refuse(w http.ResponseWriter, record *Record, e *translate.Error) {
+	record.Error = e.Code
+	writeError(w, x.surface, e)
+}
