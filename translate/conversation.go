@@ -68,7 +68,7 @@ type Part struct {
 
 // Media is a picture, sound, film or document, inline or by reference.
 type Media struct {
-	MIME string
+	MIME string // may be empty with a URI, when only Google can know
 	Data []byte // raw bytes; nil when URI is set
 	URI  string // a URI Google itself can read
 	Name string // file name; optional
@@ -131,6 +131,8 @@ type Sampling struct {
 	FrequencyPenalty *float64
 	MaxTokens        *int // visible and thinking tokens together
 	Stop             []string
+	// Candidates is how many alternative answers the client wants; 0 and 1 are one answer. Events name theirs by index.
+	Candidates int
 }
 
 // FormatKind is the form the answer must have.
