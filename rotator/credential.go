@@ -42,6 +42,10 @@ type Token struct {
 	Key bool
 	// Expiry is when it ends; the zero time means never.
 	Expiry time.Time
-	// Project is the Google Cloud project to bill, when minting discovered it; empty otherwise.
+	// Project is the Google Cloud project to bill, when minting discovered it; empty otherwise. It goes before Credential.Project.
 	Project string
+	// QuotaProject is the project whose quota a user's access token draws on, when it is named apart; empty otherwise.
+	QuotaProject string
+	// APIKey is true when Secret is an API key, which travels in a header of its own, and false for access tokens.
+	APIKey bool
 }
