@@ -1,0 +1,183 @@
+package gemini
+
+import (
+	_ "embed"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+// Kind is what a model is for, and so which surfaces can offer it.
+type Kind string
+
+// The kinds.
+const (
+	KindText          Kind = "text"
+	KindImage         Kind = "image"
+	KindSpeech        Kind = "speech"
+	KindTranscription Kind = "transcription"
+	KindEmbedding     Kind = "embedding"
+)
+
+// Model is what is known about one model. It is immutable and shared.
+type Model struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created,format:DateOnly"` // zero for a model the catalogue does not know
+	Kind    Kind      `json:"kind"`
+	// InputLimit and OutputLimit are tokens, per request; 0 is unknown. The output includes the thoughts.
+	InputLimit  int `json:"input"`
+	OutputLimit int `json:"output"`
+	// Modalities are what a prompt may hold.
+	Modalities []string  `json:"modalities"`
+	Thinking   *Thinking `json:"thinking"` // nil: the model must not be sent a thinkingConfig
+	// Retired rows are not offered: they tell what models of their name's prefix were like.
+	Retired bool `json:"retired"`
+
+	GenerationName string      `json:"generation"`
+	Generation     *Generation `json:"-"`
+}
+
+// Generation is what the models of one generation have in common.
+type Generation struct {
+	Signatures    bool                `json:"signatures"`    // calls of the current turn must carry thought signatures
+	JSONWithTools bool                `json:"jsonWithTools"` // JSON mode works beside functions
+	JSONMode      bool                `json:"jsonMode"`
+	ResultMedia   bool                `json:"resultMedia"` // function responses may hold pictures
+	System        bool                `json:"system"`      // takes a systemInstruction
+	Penalties     []translate.Backend `json:"penalties"`   // where presence and frequency penalties are no error
+}
+
+// Thinking is how a model's thinking is controlled: by levels or by a budget.
+type Thinking struct {
+	Levels     []string `json:"levels"` // ascending
+	Budget     *Budget  `json:"budget"`
+	CanDisable bool     `json:"canDisable"`
+}
+
+// Budget bounds a thinking budget, in tokens. -1, the model's own choice, is always allowed.
+type Budget struct {
+	Min     int `json:"min"`
+	Max     int `json:"max"`
+	Minimal int `json:"minimal"` // what effort minimal means
+}
+
+//go:embed catalogue.json
+var catalogueJSON []byte
+
+// Catalogue knows the models. It is immutable and safe for concurrent use.
+type Catalogue struct {
+	models      []*Model
+	byID        map[string]*Model
+	unknown     map[string]*Model // by the prefix of the name
+	generations map[string]*Generation
+}
+
+// NewCatalogue is the built-in catalogue.
+func NewCatalogue() *Catalogue {
+	var file struct {
+		Generations map[string]*Generation `json:"generations"`
+		Unknown     map[string]*Model      `json:"unknown"`
+		Models      []*Model               `json:"models"`
+	}
+	if err := json.Unmarshal(catalogueJSON, &file, json.RejectUnknownMembers(true)); err != nil {
+		panic("gemini: the built-in catalogue: " + err.Error())
+	}
+	c := &Catalogue{models: file.Models, byID: make(map[string]*Model, len(file.Models)), unknown: file.Unknown}
+	for _, m := range file.Models {
+		m.Generation = file.Generations[m.GenerationName]
+		c.byID[m.ID] = m
+	}
+	for _, m := range file.Unknown {
+		m.Generation = file.Generations[m.GenerationName]
+	}
+	return c
+}
+
+// Find returns the model of a name, which NormalizeModel should have cleaned. A gemini or gemma model the catalogue does not know is
+// taken to be like the longest known name it extends (gemini-2.5-flash-preview-09-2025 like gemini-2.5-flash), else like the newest
+// generation. Any other unknown name is not found.
+func (c *Catalogue) Find(name string) (*Model, bool) {
+	if m, ok := c.byID[name]; ok && !m.Retired {
+		return m, true
+	}
+	like := c.like(name)
+	if like == nil {
+		return nil, false
+	}
+	m := *like
+	m.ID, m.Created, m.Retired = name, time.Time{}, false
+	if kind, special := specialKind(name); special && m.Kind == KindText {
+		m.Kind, m.Thinking = kind, nil
+	}
+	return &m, true
+}
+
+func (c *Catalogue) like(name string) *Model {
+	var best *Model
+	for _, m := range c.models {
+		if rest, ok := strings.CutPrefix(name, m.ID); ok && (rest == "" || rest[0] == '-') && (best == nil || len(m.ID) > len(best.ID)) {
+			best = m
+		}
+	}
+	if best != nil {
+		return best
+	}
+	for _, prefix := range []string{"gemini-", "gemma-"} {
+		if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
+			return c.unknown[prefix]
+		}
+	}
+	return nil
+}
+
+// specialKind tells what a model of an unknown name is for from a word in it.
+func specialKind(name string) (Kind, bool) {
+	for word := range strings.SplitSeq(name, "-") {
+		switch word {
+		case "image":
+			return KindImage, true
+		case "tts", "audio", "live":
+			return KindSpeech, true
+		case "transcribe":
+			return KindTranscription, true
+		case "embedding":
+			return KindEmbedding, true
+		}
+	}
+	return "", false
+}
+
+// List returns the text models that are on offer, in the catalogue's order.
+func (c *Catalogue) List() []*Model {
+	var offered []*Model
+	for _, m := range c.models {
+		if m.Kind == KindText && !m.Retired {
+			offered = append(offered, m)
+		}
+	}
+	return offered
+}
+
+// NormalizeModel removes what clients put before a model's name: models/, google/, gemini/ and the like, in any combination.
+func NormalizeModel(name string) string {
+	name = strings.TrimSpace(name)
+	for {
+		rest := name
+		for _, prefix := range []string{"publishers/google/models/", "models/", "google/", "gemini/", "openai/"} {
+			rest = strings.TrimPrefix(rest, prefix)
+		}
+		if rest == name {
+			return name
+		}
+		name = rest
+	}
+}
+
+// penalties reports whether a backend takes presence and frequency penalties for the model.
+func (m *Model) penalties(b translate.Backend) bool {
+	return m.Generation != nil && slices.Contains(m.Generation.Penalties, b)
+}

@@ -1,0 +1,253 @@
+package gemini
+
+import (
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+// maxCandidates bounds the candidate index an answer may use; OpenAI's clients may ask for as many.
+const maxCandidates = 128
+
+var noArgs = jsontext.Value("{}")
+
+// Fold turns the events of one answer into translate's events. It belongs to one answer and is not safe for concurrent use.
+type Fold struct {
+	origin     translate.SignatureOrigin
+	request    *translate.Request
+	names      *names // made when the first call comes
+	tools      bool   // the request declared some
+	candidates []candidate
+	usage      UsageMetadata
+	blocked    bool
+	visible    bool
+}
+
+// candidate is what is known of one candidate so far.
+type candidate struct {
+	reason  string // the last finishReason
+	message string
+	calls   int
+	content bool // text, a call or media has come
+	text    transcript
+	partial *partialCall
+	// grounding is the last one: Google repeats it with more in it.
+	grounding *GroundingMetadata
+}
+
+// NewFold starts an answer that backend b gives to req.
+func NewFold(b translate.Backend, req *translate.Request) *Fold {
+	return &Fold{origin: translate.OriginOf(b), request: req, tools: len(req.Tools) > 0}
+}
+
+// Add appends the content events of one Response to dst. They keep nothing of the Response's reused memory.
+func (f *Fold) Add(dst []translate.Event, r *Response) []translate.Event {
+	before := len(dst)
+	if r.Usage.Total != 0 || r.Usage.Prompt != 0 {
+		f.usage = r.Usage // a running total; Vertex's events before the last have none
+	}
+	for i := range r.Candidates {
+		dst = f.add(dst, &r.Candidates[i])
+	}
+	if text := blockedText(&r.Feedback); text != "" && !f.blocked {
+		f.blocked = true
+		dst = append(dst, translate.Event{Kind: translate.EventBlocked, Text: text})
+	}
+	for i := before; i < len(dst); i++ {
+		f.visible = f.visible || dst[i].Kind != translate.EventSignature
+	}
+	return dst
+}
+
+// Visible reports whether anything has come that a client would see, so that a failure can no longer be hidden from it.
+func (f *Fold) Visible() bool { return f.visible }
+
+// Finished reports whether every candidate so far has a finish reason, or the prompt was blocked.
+func (f *Fold) Finished() bool {
+	for i := range f.candidates {
+		if f.candidates[i].reason == "" {
+			return f.blocked
+		}
+	}
+	return f.blocked || len(f.candidates) > 0
+}
+
+// Usage is the running total, also of an answer that never ends.
+func (f *Fold) Usage() translate.Usage {
+	u := f.usage
+	completion := u.Candidates + u.Thoughts
+	if u.Thoughts > 0 && u.Prompt+u.ToolUse+u.Candidates == u.Total {
+		completion = max(u.Candidates, u.Thoughts) // some models count the thoughts as candidates' tokens already
+	}
+	return translate.Usage{
+		Prompt: u.Prompt + u.ToolUse, Cached: u.Cached, PromptAudio: u.PromptAudio,
+		Completion: completion, Reasoning: u.Thoughts, CompletionAudio: u.CandidatesAudio,
+	}
+}
+
+func (f *Fold) add(dst []translate.Event, wire *Candidate) []translate.Event {
+	index := wire.Index
+	if index >= maxCandidates {
+		index = 0
+	}
+	for len(f.candidates) <= index {
+		f.candidates = append(f.candidates, candidate{})
+	}
+	c := &f.candidates[index]
+	if wire.FinishReason != "" {
+		c.reason = wire.FinishReason
+	}
+	if wire.FinishMessage != "" {
+		c.message = wire.FinishMessage
+	}
+	for i := range wire.Parts {
+		c.text.begin(kindOf(&wire.Parts[i]), i == 0)
+		dst = f.part(dst, index, &wire.Parts[i])
+	}
+	if wire.Grounding != nil && len(wire.Grounding.Supports) > 0 {
+		c.grounding = wire.Grounding
+	}
+	return dst
+}
+
+func (f *Fold) part(dst []translate.Event, index int, p *Part) []translate.Event {
+	c := &f.candidates[index]
+	signature := f.signature(p.ThoughtSignature)
+	switch {
+	case p.FunctionCall != nil:
+		return f.call(dst, index, p.FunctionCall, signature)
+	case p.InlineData != nil:
+		c.content = true
+		return append(dst, translate.Event{
+			Kind: translate.EventMedia, Candidate: index, Signature: signature,
+			Media: &translate.Media{MIME: p.InlineData.MIMEType, Data: p.InlineData.Data},
+		})
+	case p.Thought:
+		if p.Text != "" {
+			dst = append(dst, translate.Event{Kind: translate.EventThought, Candidate: index, Text: p.Text})
+		}
+	default:
+		if text := c.visibleText(p); text != "" {
+			c.content = true
+			c.text.add(text)
+			dst = append(dst, translate.Event{Kind: translate.EventText, Candidate: index, Text: text})
+		}
+	}
+	if !signature.IsZero() {
+		dst = append(dst, translate.Event{Kind: translate.EventSignature, Candidate: index, Signature: signature})
+	}
+	return dst
+}
+
+func kindOf(p *Part) partKind {
+	switch {
+	case p.FunctionCall != nil || p.InlineData != nil || p.Code != nil || p.Output != nil:
+		return partOther
+	case p.Thought:
+		return partThought
+	default:
+		return partText
+	}
+}
+
+// visibleText is what a part says in the answer. Code the model ran, and what that printed, is shown fenced, on lines of its own.
+func (c *candidate) visibleText(p *Part) string {
+	switch {
+	case p.Code != nil:
+		return c.fenced("python", *p.Code)
+	case p.Output != nil:
+		return c.fenced("output", *p.Output)
+	default:
+		return p.Text
+	}
+}
+
+func (c *candidate) fenced(language, text string) string {
+	var b strings.Builder
+	if !c.text.atLineStart() {
+		b.WriteByte('\n')
+	}
+	b.WriteString("```" + language + "\n" + text)
+	if !strings.HasSuffix(text, "\n") && text != "" {
+		b.WriteByte('\n')
+	}
+	b.WriteString("```\n")
+	return b.String()
+}
+
+func (f *Fold) call(dst []translate.Event, index int, fc *FunctionCall, signature translate.Signature) []translate.Event {
+	c := &f.candidates[index]
+	if fc.Name != "" {
+		dst = f.flushPartial(dst, index) // a new call begins
+		if fc.WillContinue || len(fc.PartialArgs) > 0 {
+			c.partial = &partialCall{id: fc.ID, name: fc.Name, signature: signature}
+		}
+	}
+	if c.partial == nil {
+		if fc.Name == "" {
+			return dst // the end mark of a call that was complete already
+		}
+		return f.emitCall(dst, index, fc.ID, fc.Name, fc.Args, signature)
+	}
+	c.partial.add(fc)
+	if !fc.WillContinue {
+		dst = f.flushPartial(dst, index)
+	}
+	return dst
+}
+
+// flushPartial ends the call whose arguments came in pieces, if there is one.
+func (f *Fold) flushPartial(dst []translate.Event, index int) []translate.Event {
+	c := &f.candidates[index]
+	p := c.partial
+	if p == nil {
+		return dst
+	}
+	c.partial = nil
+	return f.emitCall(dst, index, p.id, p.name, p.args(), p.signature)
+}
+
+func (f *Fold) emitCall(dst []translate.Event, index int, id, name string, args jsontext.Value, signature translate.Signature) []translate.Event {
+	if f.names == nil {
+		n := newNames(f.request.Tools)
+		f.names = &n
+	}
+	if len(args) == 0 {
+		args = noArgs
+	}
+	c := &f.candidates[index]
+	c.calls++
+	c.content = true
+	return append(dst, translate.Event{
+		Kind: translate.EventCall, Candidate: index,
+		Call: &translate.Call{ID: id, Name: f.names.toClient(name), Args: args, Signature: signature},
+	})
+}
+
+func (f *Fold) signature(value string) translate.Signature {
+	if value == "" {
+		return translate.Signature{}
+	}
+	return translate.Signature{Origin: f.origin, Value: value}
+}
+
+// blockedText tells why a prompt was refused; it is empty when it was not.
+func blockedText(p *PromptFeedback) string {
+	reason := p.BlockReason
+	if strings.HasSuffix(reason, "_UNSPECIFIED") { // in two spellings
+		reason = ""
+	}
+	if reason == "" && p.BlockReasonMessage == "" {
+		return ""
+	}
+	text := "The request was blocked by Gemini"
+	if reason != "" {
+		text += " (" + reason + ")"
+	}
+	if p.BlockReasonMessage != "" {
+		return text + ": " + p.BlockReasonMessage
+	}
+	return text + "."
+}
