@@ -38,8 +38,6 @@ type Minter interface {
 type Token struct {
 	// Secret is the access token or API key.
 	Secret string
-	// Key is set when Secret is an API key, which travels in a header of its own.
-	Key bool
 	// Expiry is when it ends; the zero time means never.
 	Expiry time.Time
 	// Project is the Google Cloud project to bill, when minting discovered it; empty otherwise. It goes before Credential.Project.
