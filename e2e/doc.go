@@ -1,0 +1,6 @@
+// Package e2e tries the gateway with the clients people use: OpenAI's Go library here, and the npm libraries of the folder npm, which
+// TestNPMClients starts. Both talk to the built binary (environment variable CADDY_BIN, default ../caddy) over HTTP on the loopback
+// interface. The script run does it all, in a network namespace of its own where the system has them.
+//
+// It is a Go module of its own so that the plugin's go.mod lists only what the plugin needs.
+package e2e

@@ -1,0 +1,28 @@
+// What every test needs to know about the gateways, which ../npm_test.go starts and names in the environment.
+function required(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: these tests are started by go test in the folder above`);
+  return value;
+}
+
+// The gateway on which everything works, and the one whose Google refuses the models below.
+export const healthy = { baseURL: required('E2E_BASE_URL'), apiKey: required('E2E_KEY') };
+export const troubled = { baseURL: required('E2E_TROUBLED_URL'), apiKey: required('E2E_KEY') };
+export const wrongKey = { ...troubled, apiKey: 'not-the-key' };
+
+export const model = required('E2E_MODEL');
+export const spentModel = required('E2E_SPENT_MODEL');
+export const overloadedModel = required('E2E_OVERLOADED_MODEL');
+export const brokenModel = required('E2E_BROKEN_MODEL');
+
+// Two turns of a conversation that needs a tool, twice in parallel each.
+export const turns = [
+  { question: 'What is the weather in Paris and in Tokyo?', cities: ['Paris', 'Tokyo'] },
+  { question: 'And what is the weather in Oslo and in Rome?', cities: ['Oslo', 'Rome'] },
+];
+
+export const weatherDescription = 'The current weather of one city';
+
+export function weather(city) {
+  return { city, celsius: 20 };
+}
