@@ -71,10 +71,27 @@ func mediaTypeOf(declared, fileName string, data []byte) string {
 	if byName := extensionType(fileName); byName != "" {
 		return byName
 	}
-	if sniffed == "" && bytes.IndexByte(data, 0) < 0 && strings.HasPrefix(http.DetectContentType(data), "text/") {
+	if sniffed != "" {
+		return sniffed
+	}
+	return documentType(data)
+}
+
+// documentType tells office documents and plain text by what they contain; empty for everything else.
+func documentType(data []byte) string {
+	switch t := http.DetectContentType(data); {
+	case t == "application/zip":
+		for _, office := range [...]struct{ member, extension string }{
+			{"word/document.xml", ".docx"}, {"xl/workbook.xml", ".xlsx"}, {"ppt/presentation.xml", ".pptx"},
+		} {
+			if bytes.Contains(data, []byte(office.member)) {
+				return extensions[office.extension]
+			}
+		}
+	case strings.HasPrefix(t, "text/"):
 		return "text/plain"
 	}
-	return sniffed
+	return ""
 }
 
 // canonicalType is the name Google knows a media type by.

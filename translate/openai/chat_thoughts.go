@@ -1,0 +1,85 @@
+package openai
+
+import (
+	"unicode/utf8"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+// Thoughts inside the content stand between these.
+const (
+	thinkingOpen  = "<thinking>"
+	thinkingClose = "</thinking>"
+)
+
+// inlineThoughts keeps account of thoughts inside the content, so that positions in the answer can be given as positions in the
+// content. All counts are of code points.
+type inlineThoughts struct {
+	open    bool
+	answer  int // length of the answer so far
+	inserts []insert
+}
+
+// insert is a stretch of thoughts with its tags, at a position in the answer.
+type insert struct{ at, length int }
+
+func (t *inlineThoughts) inserted(piece string) {
+	if n := len(t.inserts); n == 0 || t.inserts[n-1].at != t.answer {
+		t.inserts = append(t.inserts, insert{at: t.answer})
+	}
+	t.inserts[len(t.inserts)-1].length += utf8.RuneCountInString(piece)
+}
+
+func (t *inlineThoughts) answered(thinking translate.Thinking, piece string) {
+	if thinking == translate.ThinkingContent {
+		t.answer += utf8.RuneCountInString(piece)
+	}
+}
+
+// shift moves a range of the answer to where it is in the content.
+func (t *inlineThoughts) shift(start, end int) (int, int) {
+	from, to := start, end
+	for _, i := range t.inserts {
+		if i.at <= start {
+			from += i.length
+		}
+		if i.at <= start || i.at < end {
+			to += i.length
+		}
+	}
+	return from, to
+}
+
+// thought shows a piece of the model's thoughts the way the operator chose.
+func (w *chatWriter) thought(dst []byte, choice int, piece string) []byte {
+	switch w.request.Thinking {
+	case translate.ThinkingReasoning:
+		return w.text(dst, choice, fieldReasoning, piece)
+	case translate.ThinkingContent:
+		if piece == "" {
+			return dst
+		}
+		if t := &w.choices[choice].thoughts; !t.open {
+			t.open = true
+			dst = w.insert(dst, choice, thinkingOpen)
+		}
+		return w.insert(dst, choice, piece)
+	default:
+		return dst
+	}
+}
+
+// leaveThoughts closes thoughts inside the content before anything else of the choice.
+func (w *chatWriter) leaveThoughts(dst []byte, choice int) []byte {
+	t := &w.choices[choice].thoughts
+	if !t.open {
+		return dst
+	}
+	t.open = false
+	return w.insert(dst, choice, thinkingClose)
+}
+
+func (w *chatWriter) insert(dst []byte, choice int, piece string) []byte {
+	w.choices[choice].thoughts.inserted(piece)
+	return w.text(dst, choice, fieldContent, piece)
+}
