@@ -43,8 +43,8 @@ func TestToolLoop(t *testing.T) {
 				question string
 				cities   []string
 			}{
-				{"What is the weather in Paris and in Tokyo?", []string{"Paris", "Tokyo"}},
-				{"And what is the weather in Oslo and in Rome?", []string{"Oslo", "Rome"}},
+				{"What is the weather in Paris and Tokyo?", []string{"Paris", "Tokyo"}},
+				{"And what is the weather in Oslo and Rome?", []string{"Oslo", "Rome"}},
 			} {
 				params.Messages = append(params.Messages, openai.UserMessage(turn.question))
 				calls := ask(t, client, params)
@@ -53,6 +53,7 @@ func TestToolLoop(t *testing.T) {
 				if answer.FinishReason != "stop" || len(answer.Message.ToolCalls) != 0 || answer.Message.Content == "" {
 					t.Fatalf("after the results: finish reason %q, %s", answer.FinishReason, answer.Message.RawJSON())
 				}
+				checkMentions(t, answer.Message.Content, turn.cities)
 				params.Messages = append(params.Messages, answer.Message.ToParam())
 			}
 		})
@@ -62,7 +63,7 @@ func TestToolLoop(t *testing.T) {
 // A tool that the client insists on is called.
 func TestToolChoice(t *testing.T) {
 	client := demo(t).client()
-	params := question("What is the weather in Paris and in Tokyo?")
+	params := question("What is the weather in Paris and Tokyo?")
 	params.Tools = []openai.ChatCompletionToolUnionParam{weatherTool}
 	params.ToolChoice = openai.ToolChoiceOptionFunctionToolChoice(openai.ChatCompletionNamedToolChoiceFunctionParam{Name: "get_weather"})
 	answer, err := client.Chat.Completions.New(t.Context(), params)
@@ -100,4 +101,14 @@ func results(t *testing.T, answer openai.ChatCompletion, cities []string) []open
 		messages = append(messages, openai.ToolMessage(fmt.Sprintf(`{"city":%q,"celsius":%d}`, cities[i], 20+i), call.ID))
 	}
 	return messages
+}
+
+// checkMentions checks that the results reached the model: the simulated one repeats them.
+func checkMentions(t *testing.T, text string, cities []string) {
+	t.Helper()
+	for _, city := range cities {
+		if !strings.Contains(text, city) {
+			t.Errorf("the answer %q does not mention %s", text, city)
+		}
+	}
 }

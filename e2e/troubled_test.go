@@ -42,9 +42,9 @@ func startTroubled(binary, dir string) (gateway, func(), error) {
 		stop()
 		google.Close()
 	}
-	params := question("Spend the quota.")
+	client, params := g.client(), question("Spend the quota.")
 	params.Model = spentModel
-	if _, err := g.client().Chat.Completions.New(context.Background(), params); err != nil {
+	if _, err := client.Chat.Completions.New(context.Background(), params); err != nil {
 		stopBoth()
 		return gateway{}, nil, fmt.Errorf("the first request of the day: %w", err)
 	}

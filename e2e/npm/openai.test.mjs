@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import OpenAI from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
-import { brokenModel, healthy, model, overloadedModel, spentModel, troubled, turns, weather, weatherDescription, wrongKey } from './settings.mjs';
+import { brokenModel, checkMentions, healthy, model, overloadedModel, spentModel, troubled, turns, weather, weatherDescription, wrongKey } from './settings.mjs';
 
 const client = new OpenAI({ ...healthy, maxRetries: 0 });
 const messages = [{ role: 'user', content: 'Tell me a story about a lighthouse in five sentences.' }];
@@ -86,7 +86,7 @@ describe('openai: tools', () => {
             },
           }],
         });
-        assert.ok(await runner.finalContent());
+        checkMentions(await runner.finalContent(), cities);
         assert.deepEqual(asked.toSorted(), cities.toSorted());
 
         const calling = runner.messages.slice(conversation.length).find((message) => message.tool_calls?.length);

@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+
 // What every test needs to know about the gateways, which ../npm_test.go starts and names in the environment.
 function required(name) {
   const value = process.env[name];
@@ -15,14 +17,18 @@ export const spentModel = required('E2E_SPENT_MODEL');
 export const overloadedModel = required('E2E_OVERLOADED_MODEL');
 export const brokenModel = required('E2E_BROKEN_MODEL');
 
-// Two turns of a conversation that needs a tool, twice in parallel each.
+// Two turns of a conversation that needs a tool, twice in parallel each. The simulated model repeats the results in its answers.
 export const turns = [
-  { question: 'What is the weather in Paris and in Tokyo?', cities: ['Paris', 'Tokyo'] },
-  { question: 'And what is the weather in Oslo and in Rome?', cities: ['Oslo', 'Rome'] },
+  { question: 'What is the weather in Paris and Tokyo?', cities: ['Paris', 'Tokyo'] },
+  { question: 'And what is the weather in Oslo and Rome?', cities: ['Oslo', 'Rome'] },
 ];
 
 export const weatherDescription = 'The current weather of one city';
 
 export function weather(city) {
   return { city, celsius: 20 };
+}
+
+export function checkMentions(text, cities) {
+  for (const city of cities) assert.ok(text.includes(city), `${JSON.stringify(text)} does not mention ${city}`);
 }
