@@ -1,0 +1,104 @@
+package guests
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/openai"
+)
+
+func init() {
+	caddy.RegisterModule(new(KeyRefusal))
+	httpcaddyfile.RegisterDirective("client_keys", parseClientKeys)
+	httpcaddyfile.RegisterDirectiveOrder("client_keys", httpcaddyfile.After, "basic_auth")
+}
+
+// KeyRefusal answers requests that the authentication provider `client_keys` refused, in the form that clients of language models
+// read: Caddy's own 401 has no body. It must stand before the `authentication` handler. Browsers are left to Caddy, and so to
+// `handle_errors`: they ask their user for a password.
+type KeyRefusal struct{}
+
+// CaddyModule returns the Caddy module information.
+func (*KeyRefusal) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.client_keys_refusal",
+		New: func() caddy.Module { return new(KeyRefusal) },
+	}
+}
+
+// parseClientKeys sets up a route that lets only known users pass. Syntax:
+//
+//	client_keys [<matcher>] {
+//	    <label> <key...>
+//	}
+//
+// Without a matcher it guards everything except the question whether the gateway is healthy, GET /v1/health, which load balancers ask
+// without a key. With one it guards exactly what matches.
+func parseClientKeys(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	matchers, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	var keys ClientKeys
+	if err := keys.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	authentication := caddyauth.Authentication{ProvidersRaw: caddy.ModuleMap{"client_keys": h.JSON(&keys)}}
+	route := caddyhttp.Route{HandlersRaw: []json.RawMessage{
+		caddyconfig.JSONModuleObject(new(KeyRefusal), "handler", "client_keys_refusal", nil),
+		caddyconfig.JSONModuleObject(authentication, "handler", "authentication", nil),
+	}}
+	if matchers == nil {
+		matchers = caddy.ModuleMap{"not": h.JSON(caddyhttp.MatchNot{MatcherSetsRaw: []caddy.ModuleMap{{
+			"path":   h.JSON(caddyhttp.MatchPath{"/v1/health"}),
+			"method": h.JSON(caddyhttp.MatchMethod{http.MethodGet, http.MethodHead}),
+		}}})}
+	}
+	route.MatcherSetsRaw = caddyhttp.RawMatcherSets{matchers}
+	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
+}
+
+// refusedKey is where, in the context of a request, ClientKeys tells KeyRefusal that it refused it.
+type refusedKey struct{}
+
+func refuse(ctx context.Context) {
+	if refused, ok := ctx.Value(refusedKey{}).(*bool); ok {
+		*refused = true
+	}
+}
+
+// ServeHTTP lets the request pass, and writes the answer when it comes back refused. An error of any other handler stays Caddy's.
+func (*KeyRefusal) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	var refused bool
+	err := next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), refusedKey{}, &refused)))
+	if !refused || err == nil || prefersHTML(r) {
+		return err
+	}
+	status, body := openai.Chat{}.Error(&translate.Error{
+		Kind:    translate.ErrAuthentication,
+		Status:  http.StatusUnauthorized,
+		Code:    "invalid_api_key",
+		Message: "No valid API key was sent. Send one that this gateway knows as a Bearer token in the Authorization header.",
+	})
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err = w.Write(body)
+	return err
+}
+
+// prefersHTML reports whether the request comes from somebody looking at a page.
+func prefersHTML(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// Interface guards
+var _ caddyhttp.MiddlewareHandler = (*KeyRefusal)(nil)
