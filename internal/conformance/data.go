@@ -1,0 +1,85 @@
+// Package conformance holds what tests measure answers by: OpenAI's own schemas, the rules their SDKs add streams up by, and traffic
+// that was recorded elsewhere. It is imported by tests only.
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Data is an unpacked file of recorded data. The files are third parties' and not part of the repository: a test that needs one is
+// skipped where they are not at hand.
+func Data(tb testing.TB, name string) []byte {
+	tb.Helper()
+	path := filepath.Join(root(tb), "..", "shared", "data", name)
+	file, err := os.Open(path)
+	if err != nil {
+		tb.Skipf("skipped: the recorded data is not here: %v", err)
+	}
+	defer file.Close()
+	unpacked, err := gzip.NewReader(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	data, err := io.ReadAll(unpacked)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// root is the folder of go.mod.
+func root(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			tb.Fatal("no go.mod above the working directory")
+		}
+		dir = parent
+	}
+}
+
+// Exchange is one recorded request to an API of OpenAI's form.
+type Exchange struct {
+	ID       string          `json:"id"`
+	Endpoint string          `json:"endpoint"`
+	Host     string          `json:"host"`
+	Status   int             `json:"status"`
+	Request  json.RawMessage `json:"request"`
+}
+
+// Exchanges are the recorded requests to an endpoint, such as chat/completions, whose body is known.
+func Exchanges(tb testing.TB, endpoint string) []Exchange {
+	tb.Helper()
+	const longestLine = 64 << 20
+	lines := bufio.NewScanner(bytes.NewReader(Data(tb, "openai-recorded.jsonl.gz")))
+	lines.Buffer(nil, longestLine)
+	var list []Exchange
+	for lines.Scan() {
+		var one Exchange
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			tb.Fatal(err)
+		}
+		if one.Endpoint == endpoint && len(one.Request) > 0 && string(one.Request) != "null" {
+			list = append(list, one)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return list
+}
