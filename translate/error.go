@@ -49,3 +49,11 @@ func (e *Error) Error() string {
 func Invalid(param, code, format string, args ...any) *Error {
 	return &Error{Kind: ErrInvalid, Status: http.StatusBadRequest, Code: code, Param: param, Message: fmt.Sprintf(format, args...)}
 }
+
+// Unauthenticated is the refusal of a request without a key that is known here.
+func Unauthenticated() *Error {
+	return &Error{
+		Kind: ErrAuthentication, Status: http.StatusUnauthorized, Code: "invalid_api_key",
+		Message: "No valid API key was given. Send the key of this gateway as: Authorization: Bearer <key>.",
+	}
+}

@@ -2,7 +2,6 @@ package gemini
 
 import (
 	_ "embed"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ const (
 // Model is what is known about one model. It is immutable and shared.
 type Model struct {
 	ID      string    `json:"id"`
-	Created time.Time `json:"created,format:DateOnly"` // zero for a model the catalogue does not know
+	Created time.Time `json:"created,format:DateOnly"` // zero when unknown
 	Kind    Kind      `json:"kind"`
 	// InputLimit and OutputLimit are tokens, per request; 0 is unknown. The output includes the thoughts.
 	InputLimit  int `json:"input"`
@@ -34,11 +33,11 @@ type Model struct {
 	// Modalities are what a prompt may hold.
 	Modalities []string  `json:"modalities"`
 	Thinking   *Thinking `json:"thinking"` // nil: the model must not be sent a thinkingConfig
-	// Retired rows are not offered: they tell what models of their name's prefix were like.
-	Retired bool `json:"retired"`
+	// Unlisted models are known but not offered: alternative names, and families of which only the name's beginning is known.
+	Unlisted bool `json:"unlisted"`
 
 	GenerationName string      `json:"generation"`
-	Generation     *Generation `json:"-"`
+	Generation     *Generation `json:"-"` // never nil in a Model from a Catalogue
 }
 
 // Generation is what the models of one generation have in common.
@@ -65,15 +64,17 @@ type Budget struct {
 	Minimal int `json:"minimal"` // what effort minimal means
 }
 
+// unknownPrefixes are the beginnings of names that are passed on though the catalogue does not know them.
+var unknownPrefixes = [...]string{"gemini-", "gemma-"}
+
 //go:embed catalogue.json
 var catalogueJSON []byte
 
 // Catalogue knows the models. It is immutable and safe for concurrent use.
 type Catalogue struct {
-	models      []*Model
-	byID        map[string]*Model
-	unknown     map[string]*Model // by the prefix of the name
-	generations map[string]*Generation
+	models  []*Model
+	byID    map[string]*Model
+	unknown map[string]*Model // by the prefix of the name
 }
 
 // NewCatalogue is the built-in catalogue.
@@ -87,12 +88,17 @@ func NewCatalogue() *Catalogue {
 		panic("gemini: the built-in catalogue: " + err.Error())
 	}
 	c := &Catalogue{models: file.Models, byID: make(map[string]*Model, len(file.Models)), unknown: file.Unknown}
+	settle := func(m *Model) {
+		if m.Generation = file.Generations[m.GenerationName]; m.Generation == nil {
+			m.Generation = new(Generation) // of models that generate no content
+		}
+	}
 	for _, m := range file.Models {
-		m.Generation = file.Generations[m.GenerationName]
+		settle(m)
 		c.byID[m.ID] = m
 	}
 	for _, m := range file.Unknown {
-		m.Generation = file.Generations[m.GenerationName]
+		settle(m)
 	}
 	return c
 }
@@ -101,7 +107,7 @@ func NewCatalogue() *Catalogue {
 // taken to be like the longest known name it extends (gemini-2.5-flash-preview-09-2025 like gemini-2.5-flash), else like the newest
 // generation. Any other unknown name is not found.
 func (c *Catalogue) Find(name string) (*Model, bool) {
-	if m, ok := c.byID[name]; ok && !m.Retired {
+	if m, ok := c.byID[name]; ok {
 		return m, true
 	}
 	like := c.like(name)
@@ -109,7 +115,7 @@ func (c *Catalogue) Find(name string) (*Model, bool) {
 		return nil, false
 	}
 	m := *like
-	m.ID, m.Created, m.Retired = name, time.Time{}, false
+	m.ID, m.Created, m.Unlisted = name, time.Time{}, true
 	if kind, special := specialKind(name); special && m.Kind == KindText {
 		m.Kind, m.Thinking = kind, nil
 	}
@@ -117,19 +123,17 @@ func (c *Catalogue) Find(name string) (*Model, bool) {
 }
 
 func (c *Catalogue) like(name string) *Model {
-	var best *Model
-	for _, m := range c.models {
-		if rest, ok := strings.CutPrefix(name, m.ID); ok && (rest == "" || rest[0] == '-') && (best == nil || len(m.ID) > len(best.ID)) {
-			best = m
+	for _, prefix := range unknownPrefixes {
+		if len(name) == len(prefix) || !strings.HasPrefix(name, prefix) {
+			continue
 		}
-	}
-	if best != nil {
+		best := c.unknown[prefix]
+		for longest, m := range c.byID {
+			if len(longest) > len(best.ID) && strings.HasPrefix(name, longest) && name[len(longest)] == '-' {
+				best = m
+			}
+		}
 		return best
-	}
-	for _, prefix := range []string{"gemini-", "gemma-"} {
-		if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
-			return c.unknown[prefix]
-		}
 	}
 	return nil
 }
@@ -155,7 +159,7 @@ func specialKind(name string) (Kind, bool) {
 func (c *Catalogue) List() []*Model {
 	var offered []*Model
 	for _, m := range c.models {
-		if m.Kind == KindText && !m.Retired {
+		if m.Kind == KindText && !m.Unlisted {
 			offered = append(offered, m)
 		}
 	}
@@ -177,7 +181,10 @@ func NormalizeModel(name string) string {
 	}
 }
 
-// penalties reports whether a backend takes presence and frequency penalties for the model.
-func (m *Model) penalties(b translate.Backend) bool {
-	return m.Generation != nil && slices.Contains(m.Generation.Penalties, b)
+// CreatedUnix is the release as Unix time, 0 when unknown.
+func (m *Model) CreatedUnix() int64 {
+	if m.Created.IsZero() {
+		return 0
+	}
+	return m.Created.Unix()
 }

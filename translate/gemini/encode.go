@@ -1,0 +1,224 @@
+package gemini
+
+import (
+	"math"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+// Limits of the wire.
+const (
+	maxStops = 5
+	// leastTopP stands for a top_p of 0, of which it is not known that Google takes it.
+	leastTopP = 1e-6
+)
+
+// Encoded is a request in Gemini's dialect.
+type Encoded struct {
+	// Body is the generateContent request, the same for the streaming method. Code Assist wants it as the request member of its own.
+	Body []byte
+	// Ignored names parameters of the client's that this model on this backend cannot honour; they are not in the Body.
+	Ignored []string
+
+	origins [][]int // the Origin of each part of each content
+	system  []int   // of each part of the system instruction
+	tools   []int   // of each declaration
+}
+
+// Encode writes req for a model on a backend. The body is the same, byte by byte, for the same arguments, which Google's prompt cache
+// rewards. It leaves req alone. An error is a *translate.Error that names the field.
+func Encode(req *translate.Request, b translate.Backend, m *Model) (*Encoded, error) {
+	e := encoder{req: req, backend: b, model: m, names: newNames(req.Tools)}
+	for _, encode := range []func() error{e.toolsAndChoice, e.generation, e.contents} {
+		if err := encode(); err != nil {
+			return nil, err
+		}
+	}
+	body, err := json.Marshal(&e.out, tolerant)
+	if err != nil { // free JSON that is none: a surface that checks its input cannot get here
+		return nil, translate.Invalid("messages", "invalid_value", "The request holds malformed JSON.")
+	}
+	e.done.Body = body
+	return &e.done, nil
+}
+
+type encoder struct {
+	req     *translate.Request
+	backend translate.Backend
+	model   *Model
+	names   names
+	out     request
+	done    Encoded
+	// instruction asks in words for what the model has no field for.
+	instruction string
+}
+
+func (e *encoder) toolsAndChoice() error {
+	if len(e.req.Tools) == 0 {
+		return nil
+	}
+	declared, origins, err := declarations(e.req.Tools, &e.names)
+	if err != nil {
+		return err
+	}
+	e.out.Tools = []tool{{FunctionDeclarations: declared}}
+	e.out.ToolConfig = calling(e.req, &e.names)
+	e.done.tools = origins
+	return nil
+}
+
+func (e *encoder) generation() error {
+	var config generationConfig
+	if err := e.sampling(&config); err != nil {
+		return err
+	}
+	if err := e.format(&config); err != nil {
+		return err
+	}
+	config.ThinkingConfig = e.model.thinkingConfig(e.req.Thinking, e.req.Reasoning)
+	if !config.isZero() {
+		e.out.GenerationConfig = &config
+	}
+	return nil
+}
+
+func (e *encoder) sampling(config *generationConfig) error {
+	s := &e.req.Sampling
+	config.Temperature, config.TopP, config.TopK = s.Temperature, s.TopP, s.TopK
+	if s.TopP != nil && *s.TopP == 0 {
+		config.TopP = new(leastTopP)
+	}
+	if s.MaxTokens != nil {
+		limit := *s.MaxTokens
+		if e.model.OutputLimit > 0 {
+			limit = min(limit, e.model.OutputLimit)
+		}
+		config.MaxOutputTokens = &limit
+	}
+	if s.Seed != nil {
+		config.Seed = new(foldSeed(*s.Seed))
+	}
+	config.PresencePenalty = e.penalty(s.PresencePenalty, "presence_penalty")
+	config.FrequencyPenalty = e.penalty(s.FrequencyPenalty, "frequency_penalty")
+
+	for _, stop := range s.Stop {
+		if stop != "" {
+			config.StopSequences = append(config.StopSequences, stop)
+		}
+	}
+	if len(config.StopSequences) > maxStops {
+		return translate.Invalid("stop", "array_above_max_length",
+			"Invalid 'stop': array too long. Expected an array with maximum length %d.", maxStops)
+	}
+	return nil
+}
+
+// penalty is what to send of a penalty: 0, which many clients send without being asked, is no penalty.
+func (e *encoder) penalty(value *float64, name string) *float64 {
+	if value == nil || *value == 0 {
+		return nil
+	}
+	if !slices.Contains(e.model.Generation.Penalties, e.backend) {
+		e.done.Ignored = append(e.done.Ignored, name)
+		return nil
+	}
+	return value
+}
+
+// foldSeed makes a client's 64-bit seed one of Google's 32 bits, the same when it fits.
+func foldSeed(seed int64) int32 {
+	if seed >= math.MinInt32 && seed <= math.MaxInt32 {
+		return int32(seed)
+	}
+	return int32((seed ^ seed>>32) & math.MaxInt32)
+}
+
+const mimeJSON = "application/json"
+
+func (e *encoder) format(config *generationConfig) error {
+	if e.req.Format.Kind == translate.FormatText {
+		return nil
+	}
+	schema := e.req.Format.Schema
+	if e.req.Format.Kind != translate.FormatSchema || schema.Kind() != '{' {
+		schema = nil
+	}
+	if schema != nil {
+		var err error
+		if schema, err = cleanSchema(schema); err != nil {
+			return translate.Invalid("response_format", "invalid_json_schema", "The schema of the answer is not valid JSON.")
+		}
+	}
+	g := e.model.Generation
+	if g.JSONMode && (g.JSONWithTools || len(e.req.Tools) == 0) {
+		config.ResponseMIMEType = mimeJSON
+		config.ResponseJSONSchema = schema
+		return nil
+	}
+	e.instruction = "Answer with a single JSON value and nothing else: no explanation and no code fence."
+	if schema != nil {
+		e.instruction += " It must obey this JSON Schema:\n" + string(schema)
+	}
+	return nil
+}
+
+func (e *encoder) contents() error {
+	messages := e.req.Messages
+	lead := 0
+	for lead < len(messages) && messages[lead].Role == translate.RoleSystem {
+		lead++
+	}
+	t := turns{backend: e.backend, model: e.model, names: &e.names}
+	e.system(&t, messages[:lead], len(messages) > lead)
+	t.conversation(messages[lead:])
+	t.close()
+	if e.model.Generation.Signatures {
+		t.signSteps()
+	}
+	e.out.Contents = make([]content, len(t.list))
+	e.done.origins = make([][]int, len(t.list))
+	for i := range t.list {
+		role := roleUser
+		if t.list[i].kind == turnModel {
+			role = roleModel
+		}
+		e.out.Contents[i] = content{Role: role, Parts: t.list[i].parts}
+		e.done.origins[i] = t.list[i].origins
+	}
+	return nil
+}
+
+// system places the leading system messages: as the system instruction, one part for each text, or as the beginning of what the user
+// says where the model takes none or nothing else is said. What is not text among them is the user's in any case.
+func (e *encoder) system(t *turns, messages []translate.Message, more bool) {
+	instruct := more && e.model.Generation.System
+	var parts []part
+	place := func(text string, origin int) {
+		if !instruct {
+			t.push(turnUser, part{Text: text}, origin)
+			return
+		}
+		parts = append(parts, part{Text: text})
+		e.done.system = append(e.done.system, origin)
+	}
+	for i := range messages {
+		m := &messages[i]
+		for j := range m.Parts {
+			switch p := &m.Parts[j]; {
+			case p.Kind == translate.PartText && p.Text != "":
+				place(p.Text, m.Origin)
+			case p.Kind == translate.PartMedia:
+				t.push(turnUser, mediaPart(p.Media, ""), m.Origin)
+			}
+		}
+	}
+	if e.instruction != "" {
+		place(e.instruction, syntheticParam)
+	}
+	if len(parts) > 0 {
+		e.out.SystemInstruction = &content{Parts: parts}
+	}
+}

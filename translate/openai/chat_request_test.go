@@ -1,0 +1,248 @@
+package openai
+
+import (
+	"encoding/json"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+// with is a minimal request with further members.
+func with(members string) string {
+	body := `{"model":"m","messages":[{"role":"user","content":"hi"}]`
+	if members != "" {
+		body += "," + members
+	}
+	return body + "}"
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestSamplingIsReadWithNullAndUnsetValuesLeftOut(t *testing.T) {
+	for body, want := range map[string]translate.Sampling{
+		``:                                            {},
+		`"temperature":0,"top_p":0`:                   {Temperature: ptr(0.0), TopP: ptr(0.0)},
+		`"temperature":null,"seed":null`:              {},
+		`"top_k":40,"seed":4294967301`:                {TopK: ptr(40), Seed: ptr(int64(4294967301))},
+		`"top_k":-1`:                                  {},
+		`"max_tokens":0`:                              {},
+		`"max_tokens":-1`:                             {},
+		`"max_tokens":null`:                           {},
+		`"max_tokens":100.0`:                          {MaxTokens: ptr(100)},
+		`"max_tokens":1e3`:                            {MaxTokens: ptr(1000)},
+		`"max_tokens":1e300`:                          {MaxTokens: ptr(math.MaxInt32)},
+		`"max_tokens":99999999999999999999999`:        {MaxTokens: ptr(math.MaxInt32)},
+		`"max_tokens":5,"max_completion_tokens":7`:    {MaxTokens: ptr(7)},
+		`"max_completion_tokens":7,"max_tokens":5`:    {MaxTokens: ptr(7)},
+		`"max_completion_tokens":null,"max_tokens":5`: {MaxTokens: ptr(5)},
+		`"seed":-9223372036854775808`:                 {Seed: ptr(int64(math.MinInt64))},
+		`"frequency_penalty":-2,"presence_penalty":2`: {FrequencyPenalty: ptr(-2.0), PresencePenalty: ptr(2.0)},
+		`"stop":"end"`:                                {Stop: []string{"end"}},
+		`"stop":["a","","b"]`:                         {Stop: []string{"a", "b"}},
+		`"stop":["a","b","c","d","e",""]`:             {Stop: []string{"a", "b", "c", "d", "e"}},
+		`"stop":null`:                                 {},
+		`"stop":[]`:                                   {},
+		`"stop":""`:                                   {},
+		`"n":1`:                                       {},
+		`"n":3`:                                       {Candidates: 3},
+	} {
+		request, _ := mustDecode(t, with(body))
+		got := request.Sampling
+		if len(got.Stop) == 0 {
+			got.Stop = nil
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", body, got, want)
+		}
+	}
+}
+
+func TestModelAndStreamAreRepeatedAsSent(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"messages":[{"role":"user"}]}`:                                    "",
+		`{"model":null,"messages":[{"role":"user"}]}`:                       "",
+		`{"model":"models/gemini-2.5-pro","messages":[{"role":"user"}]}`:    "models/gemini-2.5-pro",
+		`{"model":"a","model":"b","messages":[{"role":"user"}]}`:            "b",
+		`{"stream":true,"model":"gpt-4o","messages":[{"role":"user"}]}`:     "gpt-4o",
+		"{\"model\":\"\xff\",\"messages\":[{\"role\":\"user\"}]}":           "\ufffd",
+		`{"stream":null,"model":"x","messages":[{"role":"user"}],"a":[{}]}`: "x",
+	} {
+		request, _ := mustDecode(t, body)
+		if request.Model != want || request.Stream != strings.Contains(body, `"stream":true`) {
+			t.Errorf("%s: model %q, stream %v", body, request.Model, request.Stream)
+		}
+	}
+}
+
+func TestRefusalsNameCodeAndParam(t *testing.T) {
+	for _, c := range []struct{ body, code, param, message string }{
+		{`{"model":"m"}`, "missing_required_parameter", "messages", "Missing required parameter: 'messages'."},
+		{`null`, "missing_required_parameter", "messages", ""},
+		{`{"messages":[]}`, "empty_array", "messages", "empty array"},
+		{`{"messages":{}}`, "invalid_type", "messages", "expected an array, but got an object instead"},
+		{`{"messages":["hi"]}`, "invalid_type", "messages[0]", "expected an object, but got a string"},
+		{with(`"model":7`), "invalid_type", "model", "expected a string, but got a number"},
+		{with(`"stream":"yes"`), "invalid_type", "stream", "expected a boolean, but got a string"},
+		{with(`"temperature":"hot"`), "invalid_type", "temperature", "expected a decimal"},
+		{with(`"temperature":2.5`), "decimal_above_max_value", "temperature", "Expected a value <= 2, but got 2.5 instead"},
+		{with(`"temperature":-0.1`), "decimal_below_min_value", "temperature", "Expected a value >= 0"},
+		{with(`"top_p":1.01`), "decimal_above_max_value", "top_p", ""},
+		{with(`"frequency_penalty":-3`), "decimal_below_min_value", "frequency_penalty", ""},
+		{with(`"presence_penalty":3`), "decimal_above_max_value", "presence_penalty", ""},
+		{with(`"max_completion_tokens":0`), "integer_below_min_value", "max_completion_tokens", ""},
+		{with(`"max_tokens":1.5`), "invalid_type", "max_tokens", "expected an integer"},
+		{with(`"max_tokens":"many"`), "invalid_type", "max_tokens", "expected an integer, but got a string"},
+		{with(`"n":0`), "integer_below_min_value", "n", ""},
+		{with(`"n":129`), "integer_above_max_value", "n", ""},
+		{with(`"n":9`), "unsupported_value", "n", ""},
+		{with(`"stop":["1","2","3","4","5","6"]`), "array_above_max_length", "stop", "with length 6"},
+		{with(`"stop":7`), "invalid_type", "stop", "one of a string or array of strings"},
+		{with(`"stop":["a",7]`), "invalid_type", "stop[1]", ""},
+		{with(`"logprobs":true`), "unsupported_parameter", "logprobs", ""},
+		{with(`"top_logprobs":3`), "invalid_value", "top_logprobs", ""},
+		{with(`"modalities":["text","audio"]`), "unsupported_value", "modalities", "audio"},
+		{with(`"response_format":"json"`), "invalid_type", "response_format", "expected an object"},
+		{with(`"response_format":{}`), "missing_required_parameter", "response_format.type", ""},
+		{with(`"response_format":{"type":"yaml"}`), "invalid_value", "response_format.type", "'yaml'"},
+		{with(`"response_format":{"type":"json_schema"}`), "missing_required_parameter", "response_format.json_schema", ""},
+		{with(`"response_format":{"type":"json_schema","json_schema":{"schema":{}}}`), "missing_required_parameter",
+			"response_format.json_schema.name", ""},
+		{with(`"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":7}}`), "invalid_type",
+			"response_format.json_schema.schema", ""},
+		{with(`"reasoning_effort":"extreme"`), "invalid_value", "reasoning_effort", "'extreme'"},
+		{with(`"reasoning":{"effort":"extreme"}`), "invalid_value", "reasoning.effort", ""},
+		{with(`"google":{"thinking_config":{"thinking_level":"extreme"}}`), "invalid_value",
+			"google.thinking_config.thinking_level", ""},
+		{with(`"tools":[{"type":"web_search"}]`), "invalid_value", "tools[0].type", "'web_search'"},
+		{with(`"tools":[{"type":"custom","custom":{"name":"x"}}]`), "invalid_value", "tools[0].type", ""},
+		{with(`"tools":[{"type":"function","function":{"name":"a"}},{"google_search":{}}]`), "missing_required_parameter",
+			"tools[1].type", ""},
+		{with(`"tools":[{"type":"function"}]`), "missing_required_parameter", "tools[0].function", ""},
+		{with(`"tools":[{"type":"function","function":{}}]`), "missing_required_parameter", "tools[0].function.name", ""},
+		{with(`"tools":[{"type":"function","function":{"name":7}}]`), "invalid_type", "tools[0].function.name", ""},
+		{with(`"functions":[{}]`), "missing_required_parameter", "functions[0].name", ""},
+		{with(`"tool_choice":"required"`), "", "tool_choice", "only allowed when 'tools' are specified"},
+		{with(`"tool_choice":{"type":"function","function":{"name":"a"}}`), "", "tool_choice", ""},
+		{with(oneTool + `,"tool_choice":"always"`), "invalid_value", "tool_choice", "'always'"},
+		{with(oneTool + `,"tool_choice":7`), "invalid_type", "tool_choice", "one of a string or object"},
+		{with(oneTool + `,"tool_choice":{"type":"function"}`), "missing_required_parameter", "tool_choice.function.name", ""},
+		{with(oneTool + `,"tool_choice":{"type":"function","function":{"name":"other"}}`), "invalid_value", "tool_choice",
+			"Tool choice 'other' not found in 'tools' parameter."},
+	} {
+		e := refused(t, c.body)
+		if e.Code != c.code || e.Param != c.param || !strings.Contains(e.Message, c.message) {
+			t.Errorf("%s:\n got %q %q %q\nwant %q %q …%q…", c.body, e.Code, e.Param, e.Message, c.code, c.param, c.message)
+		}
+	}
+}
+
+func TestWhatIsNoJSONObjectGetsOpenAIsSentence(t *testing.T) {
+	for _, body := range []string{
+		``, ` `, `{`, `[]`, `"text"`, `7`, `{"messages":[{"role":"user"}]} x`, `{"messages":[{"role":"user"}]}{}`, `{'a':1}`,
+		`{"messages":[{"role":"user","content":"` + "\n" + `"}]}`, strings.Repeat("[", 100_000), `{"a":` + strings.Repeat("[", 20_000),
+	} {
+		e := refused(t, body)
+		if e.Code != "" || e.Param != "" || !strings.HasPrefix(e.Message, "We could not parse the JSON body of your request.") {
+			t.Errorf("%.40q: %q %q %q", body, e.Code, e.Param, e.Message)
+		}
+	}
+}
+
+func TestResponseFormats(t *testing.T) {
+	for body, want := range map[string]translate.Format{
+		`"response_format":null`:                                                            {},
+		`"response_format":{"type":"text"}`:                                                 {},
+		`"response_format":{"type":"json_object"}`:                                          {Kind: translate.FormatJSON},
+		`"response_format":{"type":"json_schema","json_schema":{"name":"n"}}`:               {Kind: translate.FormatJSON, Name: "n"},
+		`"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":null}}`: {Kind: translate.FormatJSON, Name: "n"},
+		`"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object","const":1}}}`: {
+			Kind: translate.FormatSchema, Name: "n", Schema: []byte(`{"type":"object","const":1}`)},
+	} {
+		request, _ := mustDecode(t, with(body))
+		if !reflect.DeepEqual(request.Format, want) {
+			t.Errorf("%s: %+v", body, request.Format)
+		}
+	}
+}
+
+func TestWhatHasNoEffectIsNamed(t *testing.T) {
+	for body, want := range map[string][]string{
+		``: nil,
+		`"logit_bias":{"50256":-100},"prediction":{"type":"content","content":"x"},"verbosity":"low"`: {"logit_bias", "prediction", "verbosity"},
+		`"store":false,"metadata":{},"user":"","logit_bias":null,"tools":[],"logprobs":false`:         nil,
+		`"store":true,"metadata":{"a":"b"},"user":"u"`:                                                {"store", "metadata", "user"},
+		`"service_tier":"auto"`:                      nil,
+		`"service_tier":"flex"`:                      {"service_tier"},
+		`"parallel_tool_calls":false`:                {"parallel_tool_calls"},
+		`"parallel_tool_calls":true`:                 nil,
+		`"modalities":["text"]`:                      nil,
+		`"modalities":["text","image"]`:              {"modalities"},
+		`"web_search_options":{"a":1}`:               {"web_search_options"},
+		`"enable_thinking":true`:                     {"enable_thinking"},
+		`"thinking":true,"google":7`:                 {"thinking", "google"},
+		`"some_new_field":1,"a b":1,"x\r\ny":1,"":1`: {"some_new_field"},
+		`"stream_options":{"include_usage":true}`:    nil,
+		`"usage":{"include":true}`:                   nil,
+	} {
+		request, _ := mustDecode(t, with(body))
+		if !slices.Equal(request.Ignored, want) {
+			t.Errorf("%s: %q, want %q", body, request.Ignored, want)
+		}
+	}
+}
+
+func TestIgnoredNamesAreBounded(t *testing.T) {
+	members := map[string]int{strings.Repeat("x", 65): 1}
+	for i := range 100 {
+		members["field_"+strings.Repeat("y", i%50)+string(rune('a'+i%26))] = i + 1
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, _ := mustDecode(t, with(strings.Trim(string(text), "{}")))
+	if n := len(request.Ignored); n != maxIgnored || slices.Contains(request.Ignored, strings.Repeat("x", 65)) {
+		t.Errorf("%d names: %q", n, request.Ignored)
+	}
+}
+
+func TestReasoningPrecedence(t *testing.T) {
+	for body, want := range map[string]translate.Reasoning{
+		``:                                {},
+		`"reasoning_effort":null`:         {},
+		`"reasoning_effort":"none"`:       {Effort: translate.EffortNone},
+		`"reasoning_effort":"xhigh"`:      {Effort: translate.EffortXHigh},
+		`"include_reasoning":false`:       {Show: ptr(false)},
+		`"reasoning":{"max_tokens":2000}`: {Budget: ptr(2000)},
+		`"reasoning":{"effort":"low","exclude":true}`:              {Effort: translate.EffortLow, Show: ptr(false)},
+		`"reasoning":{"enabled":true}`:                             {Show: ptr(true)},
+		`"reasoning":{"enabled":true,"exclude":true}`:              {Show: ptr(false)},
+		`"reasoning":{"enabled":false,"effort":"high"}`:            {Effort: translate.EffortNone},
+		`"thinking":{"type":"enabled","budget_tokens":1024}`:       {Budget: ptr(1024), Show: ptr(true)},
+		`"thinking":{"type":"enabled"}`:                            {Show: ptr(true)},
+		`"thinking":{"type":"adaptive"},"reasoning_effort":"high"`: {Effort: translate.EffortHigh, Show: ptr(true)},
+		`"thinking":{"type":"disabled"}`:                           {Effort: translate.EffortNone},
+		`"thinking":{"type":"disabled"},"reasoning_effort":"high"`: {Effort: translate.EffortNone},
+		`"thinking":"yes","reasoning_effort":"high"`:               {Effort: translate.EffortHigh},
+		`"reasoning":{"effort":"low"},"reasoning_effort":"high"`:   {Effort: translate.EffortLow},
+		`"google":{"thinking_config":{"thinking_budget":-1,"include_thoughts":true}},"thinking":{"type":"disabled"}`: {
+			Budget: ptr(-1), Show: ptr(true)},
+		`"google":{"thinkingConfig":{"thinkingBudget":0}}`:                              {Budget: ptr(0)},
+		`"google":{"thinking_config":{"thinkingLevel":"HIGH","includeThoughts":false}}`: {Effort: translate.EffortHigh, Show: ptr(false)},
+		`"google":{"thinking_config":{"thinking_level":"THINKING_LEVEL_UNSPECIFIED"}}`:  {},
+		`"extra_body":{"google":{"thinking_config":{"include_thoughts":true}}},"reasoning_effort":"low"`: {
+			Effort: translate.EffortLow, Show: ptr(true)},
+		`"extra_body":{"google":{"thinking_config":{"thinking_level":"low"}}},"google":{"thinking_config":{"thinking_level":"high"}}`: {
+			Effort: translate.EffortLow},
+	} {
+		request, _ := mustDecode(t, with(body))
+		if !reflect.DeepEqual(request.Reasoning, want) {
+			show := func(r translate.Reasoning) string { text, _ := json.Marshal(r); return string(text) }
+			t.Errorf("%s:\n got %s\nwant %s", body, show(request.Reasoning), show(want))
+		}
+	}
+}
