@@ -1,6 +1,8 @@
 package rotator
 
-import "time"
+import (
+	"time"
+)
 
 // Next is what a request does after a fault.
 type Next uint8
@@ -8,9 +10,9 @@ type Next uint8
 // The ways on.
 const (
 	GiveUp      Next = iota // answer the client
-	SameAccount             // once more with the same account, with a fresh token
-	Elsewhere               // try another quota group
-	Anywhere                // try again; another account if there is one, else the same
+	SameAccount             // keep the lease: renew its token and call once more
+	Elsewhere               // try again without what was at fault: another quota group, or another account when only the account was
+	Anywhere                // try again: another account if there is one, else the same
 )
 
 // Mark is what a fault says about the world, and so what the pool remembers.
@@ -26,15 +28,27 @@ const (
 	MarkToken        // the access token is not to be used again
 )
 
-// Attempts is what a request has gone through so far.
+// The words that status shows for what limits a group, a model or an account.
+const (
+	StateReady       = "ready"
+	StateCooling     = "cooling"
+	StateDisabled    = "disabled"
+	StateOverloaded  = "overloaded"
+	StateRateShort   = "rate_short"
+	StateQuotaLong   = "quota_long"
+	StateNotEntitled = "not_entitled"
+)
+
+// Attempts is what a request has gone through so far, the latest failure included.
 type Attempts struct {
-	Made      int  // upstream calls, the failed one included
-	Transient int  // of those, how many failed with FaultTransient, FaultEmpty or FaultUnusable
-	Capacity  int  // how many failed with FaultModelCapacity
+	Made      int  // upstream calls
+	Transient int  // failures of kind FaultTransient, FaultEmpty, FaultUnusable or FaultIncomplete, those before a call was made included
+	Capacity  int  // failures of kind FaultModelCapacity
 	Refreshed bool // the account's token was already refreshed for this request after a 401
 }
 
-// Decision is what follows from a fault: for the request (Next, After) and for the pool (Mark, Until, State, Reason).
+// Decision is what follows from a fault: for the request (Next, After) and for the pool (Mark, Until, State, Reason). The zero Decision
+// is that of a call that went well.
 type Decision struct {
 	Next  Next
 	After time.Duration // pause before the next attempt
@@ -45,4 +59,189 @@ type Decision struct {
 	State string
 	// Reason says in words why, for operators.
 	Reason string
+
+	failed  bool // counts as an error of the account
+	untimed bool // Google named no time: the next such cooldown is twice as long
+	refused bool // a fresh token was refused
+}
+
+// Env is what a decision depends on besides the fault and the request.
+type Env struct {
+	Now time.Time
+	// CooldownMin and CooldownMax bound a cooldown for which Google names no time.
+	CooldownMin, CooldownMax time.Duration
+	// Streak is how often in a row the quota group was refused this model without a time.
+	Streak int
+	// Refusals is how often in a row the account was disabled because a fresh token of it was refused.
+	Refusals int
+}
+
+// What Google's documentation and recorded answers leave open, and what is common practice of its clients.
+const (
+	minDelay        = time.Second      // Google names delays down to milliseconds; coming back so soon meets the same answer
+	maxDelay        = 26 * time.Hour   // a day's quota is back by then, in any time zone and with any clock
+	credibleDelay   = 5 * time.Minute  // a day's quota is often given a retry delay of seconds, which is not when it is back
+	perMinuteDelay  = time.Minute      // a minute's quota without a time
+	noTimeLongDelay = time.Minute      // first cooldown of a long quota without a time, such as a spend limit
+	entitledAgain   = 6 * time.Hour    // when to look again whether a project has got a model
+	setupAgain      = 30 * time.Minute // when to look again whether a project was set right
+	refusedAgain    = 10 * time.Minute // when to try again an account whose fresh token was refused
+	maxRefusals     = 3                // so often in a row, then never
+
+	maxTransient  = 2                      // further tries after a transient failure
+	transientWait = 500 * time.Millisecond // before the second of them
+	maxUnusable   = 1                      // further tries after an answer with nothing in it
+	maxTimeouts   = 1                      // further tries after a 504: each costs Google's full patience
+
+	longestPause    = 5 * time.Second // a longer wait for capacity is the client's to make
+	minOverload     = 10 * time.Second
+	defaultOverload = 15 * time.Second
+	maxOverload     = 30 * time.Second
+)
+
+// capacityPauses are the waits before a request tries an overloaded model again.
+var capacityPauses = [...]time.Duration{time.Second, 3 * time.Second}
+
+// Decide says what follows from a fault. It is the whole of the decision table: nothing else interprets a FaultKind. It is pure.
+func Decide(f *Fault, a Attempts, env Env) Decision {
+	switch f.Kind {
+	// The network, or Google's servers: nobody's fault, so nothing is marked.
+	case FaultTransient:
+		if f.Status == 504 {
+			return tryAgain(f, a.Transient, maxTimeouts)
+		}
+		return tryAgain(f, a.Transient, maxTransient)
+	case FaultEmpty, FaultUnusable, FaultIncomplete:
+		return tryAgain(f, a.Transient, maxUnusable)
+
+	// The group's quota for the model.
+	case FaultRateShort:
+		return groupOut(f, StateRateShort, env)
+	case FaultQuotaLong:
+		return groupOut(f, StateQuotaLong, env)
+	case FaultNotEntitled:
+		return Decision{
+			Next: Elsewhere, Mark: MarkGroup, Until: env.Now.Add(entitledAgain), State: StateNotEntitled, Reason: words(f), failed: true,
+		}
+
+	// The model, for everybody.
+	case FaultModelCapacity:
+		return overloaded(f, a, env)
+
+	// The account.
+	case FaultUnauthorized:
+		if !a.Refreshed {
+			return Decision{Next: SameAccount, Mark: MarkToken, failed: true}
+		}
+		d := accountOut(f, MarkAccount, env.Now.Add(refusedAgain))
+		if d.refused = true; env.Refusals+1 >= maxRefusals {
+			d.Until = time.Time{}
+		}
+		return d
+	case FaultDead:
+		return accountOut(f, MarkAccount, time.Time{})
+	case FaultSetup:
+		return accountOut(f, MarkAccount, env.Now.Add(setupAgain))
+	case FaultClientDead:
+		return accountOut(f, MarkClient, time.Time{})
+
+	// The client: no account would do better, and none is to blame.
+	case FaultRequest, FaultTooLong, FaultCanceled:
+		return Decision{}
+	}
+	return Decision{failed: true}
+}
+
+// tryAgain allows a number of further tries, the first of them at once. failures counts the latest.
+func tryAgain(f *Fault, failures, further int) Decision {
+	d := Decision{Next: Anywhere, Reason: words(f), failed: true}
+	switch {
+	case failures > further:
+		d.Next = GiveUp
+	case failures > 1:
+		d.After = transientWait
+	}
+	return d
+}
+
+func accountOut(f *Fault, mark Mark, until time.Time) Decision {
+	return Decision{Next: Elsewhere, Mark: mark, Until: until, State: StateDisabled, Reason: words(f), failed: true}
+}
+
+// groupOut puts the group aside until Google says that the quota is back, or for as long as is sensible when it does not say.
+func groupOut(f *Fault, state string, env Env) Decision {
+	d := Decision{Next: Elsewhere, Mark: MarkGroup, State: state, Reason: words(f), failed: true}
+	switch wait := namedWait(f, state, env.Now); {
+	case wait > 0:
+		d.Until = env.Now.Add(wait)
+	case f.PerDay:
+		d.Until = nextMidnight(env.Now)
+	case f.PerMinute:
+		d.Until = env.Now.Add(perMinuteDelay)
+	case state == StateQuotaLong:
+		d.Until, d.untimed = env.Now.Add(backoff(noTimeLongDelay, env.CooldownMax, env.Streak)), true
+	default:
+		d.Until, d.untimed = env.Now.Add(backoff(env.CooldownMin, env.CooldownMax, env.Streak)), true
+	}
+	return d
+}
+
+// namedWait is how long Google says the quota will be out, 0 when it does not say or cannot mean it.
+func namedWait(f *Fault, state string, now time.Time) time.Duration {
+	wait, reset := f.Delay, time.Duration(0)
+	if !f.Until.IsZero() {
+		reset = f.Until.Sub(now)
+	}
+	if f.PerDay && wait <= credibleDelay {
+		wait = 0
+	}
+	// For a long quota the moment of the reset is the better of the two; a short one's is rounded to whole seconds.
+	if reset > 0 && (wait <= 0 || state == StateQuotaLong) {
+		wait = reset
+	}
+	if wait <= 0 {
+		return 0
+	}
+	return min(max(wait, minDelay), maxDelay)
+}
+
+// backoff is first, doubled n times, at most limit.
+func backoff(first, limit time.Duration, n int) time.Duration {
+	d := first
+	for range n {
+		if d >= limit {
+			break
+		}
+		d *= 2
+	}
+	return min(d, limit)
+}
+
+// overloaded paces a few more tries. One such answer may be chance; the second marks the model, so that other requests keep away.
+func overloaded(f *Fault, a Attempts, env Env) Decision {
+	d := Decision{Next: GiveUp, Reason: words(f), failed: true}
+	if n := max(a.Capacity, 1); n <= len(capacityPauses) && f.Delay <= longestPause {
+		d.Next, d.After = Anywhere, max(f.Delay, capacityPauses[n-1])
+		if n == 1 {
+			return d
+		}
+	}
+	wait := defaultOverload
+	if f.Delay > 0 {
+		wait = min(max(f.Delay, minOverload), maxOverload)
+	}
+	d.Mark, d.State, d.Until = MarkModel, StateOverloaded, env.Now.Add(wait)
+	return d
+}
+
+// words says what happened, for operators.
+func words(f *Fault) string {
+	switch {
+	case f.Message == "":
+		return f.Reason
+	case f.Reason == "":
+		return f.Message
+	default:
+		return f.Reason + ": " + f.Message
+	}
 }

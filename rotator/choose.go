@@ -1,0 +1,274 @@
+package rotator
+
+import (
+	"math"
+	"time"
+)
+
+// choice is a candidate chosen for one call.
+type choice struct {
+	candidate *Candidate
+	lane      int32
+	facts     *facts
+	booking   booking
+}
+
+// choose finds a candidate for a call and counts the call against its group.
+func (ix *index) choose(now time.Time, q *Query) (choice, *Exhausted) {
+	ix.used.Store(now.UnixNano())
+	ix.mu.Lock()
+	ix.wakeUp(now)
+	c, found := ix.search(now, q)
+	var exhausted *Exhausted
+	if !found {
+		exhausted = ix.exhausted(now, q)
+	}
+	news := ix.news
+	ix.news = nil
+	ix.mu.Unlock()
+	for _, change := range news {
+		ix.pool.options.Notify(change)
+	}
+	return c, exhausted
+}
+
+// search keeps away from everything that was tried, and comes closer only if there is nothing else.
+func (ix *index) search(now time.Time, q *Query) (c choice, found bool) {
+	if ix.tooLarge(q.Tokens) {
+		return c, false
+	}
+	for _, a := range []avoidance{avoidAll, avoidSome, avoidFault} {
+		if c, found = ix.next(&ix.ready, now, q, a); found {
+			break
+		}
+		if c, found = ix.next(&ix.narrow, now, q, a); found || q.Tried.empty() {
+			break
+		}
+	}
+	return c, found
+}
+
+func (ix *index) tooLarge(tokens int64) bool { return ix.limits.TPM > 0 && tokens > ix.limits.TPM }
+
+// finding is what came of trying to take a lane.
+type finding uint8
+
+const (
+	taken    finding = iota
+	tried            // the request keeps away from it
+	moved            // it was put aside, or further back
+	tooSmall         // there is no room in it, nor in any behind it
+)
+
+// next takes the first lane of a queue that can serve the call.
+func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance) (choice, bool) {
+	aside := make([]entry, 0, 4)
+	defer func() {
+		for _, e := range aside {
+			from.set(e)
+		}
+	}()
+	for !from.empty() {
+		head := from.first(ix.laneBusy)
+		c, f := ix.take(head, now, q, a)
+		switch f {
+		case taken:
+			return c, true
+		case tried:
+			from.drop(head.id)
+			aside = append(aside, head)
+		case tooSmall:
+			return c, false
+		}
+	}
+	return choice{}, false
+}
+
+// take gives the call to a lane if the lane's facts allow it, else it puts the lane where it belongs.
+func (ix *index) take(head entry, now time.Time, q *Query, a avoidance) (choice, finding) {
+	l := &ix.lanes[head.id]
+	if q.Tried.group(l.group, a) {
+		return choice{}, tried
+	}
+	m, found := ix.pick(l, now, q.Tried, a)
+	switch found {
+	case tried:
+		return choice{}, tried
+	case moved:
+		ix.move(head.id, classDisabled, 0)
+		return choice{}, moved
+	}
+	f := l.current(ix.model)
+	nanos := now.UnixNano()
+	b, load, short, ok := f.reserve(nanos, q.Tokens, &ix.limits)
+	switch {
+	case short.state != "":
+		ix.move(head.id, classOf(short.state), short.until)
+		return choice{}, moved
+	case !ok:
+		return choice{}, ix.squeeze(head.id, short)
+	}
+	ix.turn++
+	l.load, l.last = load, ix.turn
+	l.inFlight.Add(1)
+	if l.class == classReady {
+		ix.floor = head.rank
+		ix.enqueue(head.id)
+	}
+	c := ix.use(l, m, nanos)
+	return choice{candidate: c, lane: head.id, facts: f, booking: b}, taken
+}
+
+// use gives the call to a member.
+func (ix *index) use(l *lane, head entry, now int64) *Candidate {
+	id := l.from + head.id
+	m := &ix.members[id]
+	if l.to-l.from > 1 { // else there is no order to keep
+		m.load, m.last = addCall(m.load, now), ix.turn
+		l.floor = head.rank
+		ix.enqueueMember(l, id)
+	}
+	return m.candidate
+}
+
+// pick finds the lane's first member that the call may use. Otherwise it is tried when there are members that the request keeps away
+// from, and moved when none is usable.
+func (ix *index) pick(l *lane, now time.Time, t *Tried, a avoidance) (entry, finding) {
+	aside := make([]entry, 0, 4)
+	found, at := moved, entry{}
+	for !l.ready.empty() {
+		head := l.ready.first(func(id int32) int64 { return ix.members[l.from+id].candidate.inFlight.Load() })
+		c := ix.members[l.from+head.id].candidate
+		if o := c.unusable(now); o != nil {
+			ix.putAway(l, l.from+head.id, o)
+			ix.noteOutage(c, o)
+			continue
+		}
+		if !t.account(c.Account, a) {
+			found, at = taken, head
+			break
+		}
+		found = tried
+		l.ready.drop(head.id)
+		aside = append(aside, head)
+	}
+	for _, e := range aside {
+		l.ready.set(e)
+	}
+	return at, found
+}
+
+// noteOutage has an outage told that came about without a call, when a token was refreshed ahead of its expiry.
+func (ix *index) noteOutage(c *Candidate, o *outage) {
+	if change, first := o.announce(c); first {
+		ix.news = append(ix.news, change)
+	}
+}
+
+// squeeze puts a lane among those with too little room for some calls. There, the one with the most room is at the head: if that has
+// too little, then all have.
+func (ix *index) squeeze(id int32, s shortage) finding {
+	l := &ix.lanes[id]
+	if l.class == classNarrow && l.room == s.room {
+		return tooSmall
+	}
+	l.room = s.room
+	ix.move(id, classNarrow, s.until)
+	return moved
+}
+
+func (ix *index) laneBusy(id int32) int64 { return int64(ix.lanes[id].inFlight.Load()) }
+
+// exhausted says why nothing was found for a call, and when something will be.
+func (ix *index) exhausted(now time.Time, q *Query) *Exhausted {
+	e := &Exhausted{Model: ix.model}
+	if len(ix.lanes) == 0 {
+		return e
+	}
+	if ix.tooLarge(q.Tokens) {
+		e.Cause = CauseTooLarge
+		return e
+	}
+	e.RetryAfter = ix.soonest(now, q.Tokens)
+	switch {
+	case ix.count[classReady] > 0:
+		e.Cause = CauseTried
+	case ix.count[classNarrow]+ix.count[classMinute] > 0:
+		e.Cause = CauseRate
+	case ix.count[classDay] > 0:
+		e.Cause = CauseQuota
+	case ix.count[classNotEntitled] > 0:
+		e.Cause = CauseNotEntitled
+	default:
+		e.Cause = CauseDisabled
+	}
+	return e
+}
+
+// maxScan bounds the lanes asked when they will have room for a call. Those with the most room come first.
+const maxScan = 64
+
+// soonest is how long until a lane that was put aside is back, or until a narrow one has room for so many tokens; 0 for never.
+func (ix *index) soonest(now time.Time, tokens int64) time.Duration {
+	nanos := now.UnixNano()
+	at := ix.nextWake(now)
+	for _, e := range ix.narrow.order[:min(len(ix.narrow.order), maxScan)] {
+		at = min(at, ix.lanes[e.id].current(ix.model).fits(nanos, tokens, &ix.limits))
+	}
+	if at == math.MaxInt64 {
+		return 0
+	}
+	return time.Duration(at - nanos)
+}
+
+// nextWake is when the first of what was put aside is really back: facts may have changed since.
+func (ix *index) nextWake(now time.Time) int64 {
+	nanos, lanes := now.UnixNano(), int32(len(ix.lanes))
+	for !ix.wake.empty() {
+		id := ix.wake.order[0].id
+		if id >= lanes {
+			m, l := &ix.members[id-lanes], &ix.lanes[ix.owner[id-lanes]]
+			if l.class == classDisabled || m.until >= l.until {
+				return m.until
+			}
+			m.until = l.until // before that it is of no use
+			ix.wake.set(entry{rank: float64(m.until), id: id})
+			continue
+		}
+		l := &ix.lanes[id]
+		if _, found := ix.pick(l, now, nil, avoidFault); found != taken {
+			ix.move(id, classDisabled, 0)
+			continue
+		}
+		s := l.current(ix.model).shortage(nanos, &ix.limits)
+		if s.state == "" || s.until == l.until {
+			return max(s.until, nanos)
+		}
+		ix.move(id, classOf(s.state), s.until)
+	}
+	return math.MaxInt64
+}
+
+// retryAfter is how long until some call can be served; 0 when one can be now, and when none ever will be.
+func (ix *index) retryAfter(now time.Time) time.Duration {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	ix.wakeUp(now)
+	for !ix.ready.empty() {
+		id := ix.ready.order[0].id
+		l := &ix.lanes[id]
+		if _, found := ix.pick(l, now, nil, avoidFault); found != taken {
+			ix.move(id, classDisabled, 0)
+			continue
+		}
+		s := l.current(ix.model).shortage(now.UnixNano(), &ix.limits)
+		if s.state == "" {
+			return 0
+		}
+		ix.move(id, classOf(s.state), s.until)
+	}
+	if !ix.narrow.empty() {
+		return 0
+	}
+	return ix.soonest(now, 0)
+}

@@ -1,0 +1,253 @@
+package rotator
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxFacts bounds the models of which a group knows something: clients can name any model.
+const maxFacts = 128
+
+// Group is state: what has been learned about one quota group of one backend, by model. Google counts quota by project and model,
+// whichever account of the project calls. It holds facts, not settings, so handlers share it. It is safe for concurrent use.
+type Group struct {
+	mu     sync.Mutex
+	models map[string]*facts
+}
+
+// NewGroup returns the state of a quota group of which nothing is known.
+func NewGroup() *Group { return &Group{models: make(map[string]*facts)} }
+
+// facts is what is known about one model in one quota group. Moments are Unix times in nanoseconds.
+type facts struct {
+	evicted atomic.Bool // the group has forgotten these: look again
+
+	mu     sync.Mutex
+	minute window
+	day    day
+	load   float64 // see Standing.Load
+
+	until  int64 // cooling until then
+	state  string
+	marked int64 // when it last began to cool
+	streak int   // times in a row that it was refused without a time
+	told   bool  // that it cools, and not yet that it no longer does
+
+	short bool // someone found too little left, and comes back only when told or after a time
+	used  int64
+}
+
+// facts returns what is known about a model, to be added to.
+func (g *Group) facts(model string) *facts {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f := g.models[model]; f != nil {
+		return f
+	}
+	if len(g.models) >= maxFacts {
+		g.forget()
+	}
+	f := &facts{load: math.Inf(-1)}
+	g.models[model] = f
+	return f
+}
+
+// known returns what is known about a model; nil for nothing.
+func (g *Group) known(model string) *facts {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.models[model]
+}
+
+// forget drops the facts that are missed least: of a model that the group does not have, else of the one unused for longest.
+func (g *Group) forget() {
+	var victim string
+	var least *facts
+	for model, f := range g.models {
+		if least == nil || f.dispensable(least) {
+			victim, least = model, f
+		}
+	}
+	least.evicted.Store(true)
+	delete(g.models, victim)
+}
+
+func (f *facts) dispensable(than *facts) bool {
+	useless, used := f.age()
+	thanUseless, thanUsed := than.age()
+	if useless != thanUseless {
+		return useless
+	}
+	return used < thanUsed
+}
+
+func (f *facts) age() (notEntitled bool, used int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state == StateNotEntitled, f.used
+}
+
+// Limit is what may be spent on the models that match a glob, per quota group and model. 0 is no limit. Where several limits match,
+// all of them hold: each is a promise.
+type Limit struct {
+	Model string // glob, as of path.Match
+	RPM   int64  // calls in any minute
+	RPD   int64  // calls in a day of Google's, which ends at midnight in California
+	TPM   int64  // prompt tokens in any minute
+}
+
+// shortage is what a group lacks.
+type shortage struct {
+	state string // why it can serve no call at all for this model; empty when it can serve some
+	until int64  // when that ends; when only this call is too large: when there will be more room
+	room  int64  // when only this call is too large: the tokens that are left
+}
+
+// booking is what a call has been counted as.
+type booking struct {
+	span, day, tokens int64
+}
+
+// reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns what is
+// missing if there is too little.
+func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, load float64, short shortage, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if short = f.missing(now, l); short.state != "" {
+		return b, f.load, short, false
+	}
+	if l.TPM > 0 && f.minute.tokens+tokens > l.TPM {
+		f.short = true
+		return b, f.load, shortage{room: l.TPM - f.minute.tokens, until: f.minute.freed(now, 0, 1)}, false
+	}
+	f.day.calls++
+	f.used = now
+	f.load = addCall(f.load, now)
+	return booking{span: f.minute.add(now, tokens), day: f.day.ends, tokens: tokens}, f.load, short, true
+}
+
+// addCall adds one call to a load. The load is kept relative to the present by raising what is new instead of lowering what is old, so
+// loads that do not change stay in order and need no upkeep.
+func addCall(load float64, now int64) float64 {
+	call := float64(now) / float64(minute)
+	if load < call {
+		load, call = call, load
+	}
+	return load + math.Log1p(math.Exp(call-load))
+}
+
+// shortage returns why no call at all can be served; its state is empty when some can.
+func (f *facts) shortage(now int64, l *Limit) shortage {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.missing(now, l)
+}
+
+// missing is what is short for the smallest of calls. The caller holds the lock.
+func (f *facts) missing(now int64, l *Limit) shortage {
+	f.minute.slide(now)
+	f.day.roll(now)
+	var s shortage
+	if f.until > now {
+		s = shortage{state: f.state, until: f.until}
+	}
+	if l.RPD > 0 && f.day.calls >= l.RPD && f.day.ends > s.until {
+		s = shortage{state: StateQuotaLong, until: f.day.ends}
+		f.short = true
+	}
+	calls, tokens := over(f.minute.calls, l.RPM), over(f.minute.tokens, l.TPM)
+	if calls > 0 || tokens > 0 {
+		f.short = true
+		if at := f.minute.freed(now, calls, tokens); at > s.until {
+			s = shortage{state: StateRateShort, until: at}
+		}
+	}
+	return s
+}
+
+// over is by how much what is used must fall until one more fits; 0 when it does.
+func over(used, limit int64) int64 {
+	if limit <= 0 {
+		return 0
+	}
+	return max(used+1-limit, 0)
+}
+
+// fits returns when a call of that many tokens will fit into the minute.
+func (f *facts) fits(now, tokens int64, l *Limit) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.minute.slide(now)
+	return f.minute.freed(now, over(f.minute.calls, l.RPM), f.minute.tokens+tokens-l.TPM)
+}
+
+// settle corrects what a call was counted as, now that it is over. It reports whether someone who found too little should look again.
+func (f *facts) settle(b booking, o *Outcome, began int64) (look bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var calls, more int64
+	switch {
+	case !o.Called:
+		calls, more = -1, -b.tokens
+	case o.Tokens > 0:
+		more = o.Tokens - b.tokens
+	}
+	if calls != 0 || more != 0 {
+		f.minute.adjust(b.span, calls, more)
+		if b.day == f.day.ends {
+			f.day.calls += calls
+		}
+	}
+	if o.served() && began > f.marked {
+		f.streak = 0
+	}
+	if f.short && (calls < 0 || more < 0) {
+		f.short, look = false, true
+	}
+	return look
+}
+
+// cool puts the group aside for the model. A mark that lasts longer stays. It reports whether the group was not cooling before.
+func (f *facts) cool(d Decision, now, began int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d.untimed && began > f.marked {
+		f.streak++ // once, however many calls were under way when the first was refused
+	}
+	cooling := f.until > now
+	until := d.Until.UnixNano()
+	if until <= f.until || until <= now {
+		return false
+	}
+	if !cooling {
+		f.marked = now
+	}
+	f.until, f.state = until, d.State
+	f.told = true
+	return !cooling
+}
+
+// refusals is how often in a row the model was refused without a time, before the call that began then.
+func (f *facts) refusals(began int64) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if began <= f.marked {
+		return max(f.streak-1, 0)
+	}
+	return f.streak
+}
+
+// recovered reports, once, that the group no longer cools.
+func (f *facts) recovered(now int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.told || f.until > now {
+		return false
+	}
+	f.told = false
+	return true
+}
+
+func moment(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }

@@ -1,0 +1,278 @@
+package rotator
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// index keeps the candidates of a pool in order for one model, so that choosing one does not look at the others.
+//
+// Candidates are ordered in two levels, because quota belongs to groups: lanes, which are quota groups, and within a lane its members,
+// which are accounts. A lane stands in exactly one place: in ready, in narrow, or put aside with a class that says why; a queue of wake-ups
+// brings back what is put aside. The index is only a memory of where to look. What counts are the facts, which other pools change
+// too: a lane is checked against them when it comes to the head, and put aside then. So each change costs a few steps in a heap,
+// once, whatever the number of lanes.
+//
+// Lock order: index.mu before the locks of Group and facts. Nothing waits under any of them.
+type index struct {
+	pool   *Pool
+	model  string
+	limits Limit
+	used   atomic.Int64 // Unix nanoseconds
+
+	mu      sync.Mutex
+	lanes   []lane
+	members []member
+	owner   []int32 // by member: its lane
+	ready   queue   // lanes that may serve, in the order of the policy
+	narrow  queue   // lanes with too few tokens left for some call, the one with the most room first
+	release queue   // the same lanes, by when they will have more room
+	wake    queue   // what was put aside, by when it is back: lanes by their number, members by theirs plus len(lanes)
+	count   [classes]int
+	turn    uint64
+	floor   float64  // rank of the lane chosen last
+	news    []Change // to be told once the lock is released
+}
+
+// class is where a lane stands.
+type class uint8
+
+const (
+	classReady       class = iota
+	classNarrow            // too few tokens left for some call
+	classMinute            // out of a minute's quota, or cooling briefly
+	classDay               // out of a day's quota, or cooling for long
+	classNotEntitled       // does not have the model
+	classDisabled          // none of its accounts is usable
+	classes
+)
+
+func classOf(state string) class {
+	switch state {
+	case StateQuotaLong:
+		return classDay
+	case StateNotEntitled:
+		return classNotEntitled
+	default:
+		return classMinute
+	}
+}
+
+// lane is a quota group with its accounts that may serve the model.
+type lane struct {
+	group    *Group
+	facts    *facts // nil until there are some
+	from     int32  // its members are members[from:to]
+	to       int32
+	class    class
+	until    int64 // when to look again, if not ready
+	room     int64 // tokens left, if narrow
+	ready    queue // members that are usable, by number from 0
+	floor    float64
+	weight   int
+	load     float64
+	last     uint64
+	inFlight atomic.Int32
+}
+
+// member is an account in a lane.
+type member struct {
+	candidate *Candidate
+	index     int
+	load      float64
+	last      uint64
+	until     int64   // when to look again, if not ready
+	outage    *outage // why it is not ready; nil when it is
+}
+
+func newIndex(p *Pool, model string, now time.Time) *index {
+	ix := &index{pool: p, model: model, limits: p.limits(model)}
+	ix.used.Store(now.UnixNano())
+	groups := make(map[*Group][]int)
+	var order []*Group
+	for i := range p.candidates {
+		c := &p.candidates[i]
+		if !c.serves(model) {
+			continue
+		}
+		if groups[c.Group] == nil {
+			order = append(order, c.Group)
+		}
+		groups[c.Group] = append(groups[c.Group], i)
+	}
+	ix.lanes = make([]lane, len(order))
+	for i, g := range order {
+		ix.addLane(int32(i), g, groups[g])
+	}
+	ix.ready, ix.narrow, ix.release = newQueue(len(ix.lanes)), newQueue(len(ix.lanes)), newQueue(len(ix.lanes))
+	ix.wake = newQueue(len(ix.lanes) + len(ix.members))
+	ix.count[classReady] = len(ix.lanes)
+	for i := range ix.lanes {
+		ix.enqueue(int32(i))
+	}
+	return ix
+}
+
+func (ix *index) addLane(id int32, g *Group, candidates []int) {
+	l := &ix.lanes[id]
+	l.group, l.facts, l.load = g, g.known(ix.model), math.Inf(-1)
+	l.from = int32(len(ix.members))
+	l.ready = newQueue(len(candidates))
+	for _, c := range candidates {
+		m := member{candidate: &ix.pool.candidates[c], index: c, load: math.Inf(-1)}
+		l.weight = max(l.weight, m.candidate.Weight, 1)
+		ix.members = append(ix.members, m)
+		ix.owner = append(ix.owner, id)
+	}
+	l.to = int32(len(ix.members))
+	for i := l.from; i < l.to; i++ {
+		ix.enqueueMember(l, i)
+	}
+}
+
+// enqueue puts a lane into ready, where the policy wants it.
+func (ix *index) enqueue(id int32) {
+	l := &ix.lanes[id]
+	rank := ix.rank(Standing{Index: ix.members[l.from].index, Weight: l.weight, Load: l.load, Last: l.last, Floor: ix.floor})
+	ix.ready.set(entry{rank: rank, turn: l.last, id: id})
+}
+
+// enqueueMember puts a member into its lane's ready.
+func (ix *index) enqueueMember(l *lane, id int32) {
+	m := &ix.members[id]
+	rank := ix.rank(Standing{Index: m.index, Weight: max(m.candidate.Weight, 1), Load: m.load, Last: m.last, Floor: l.floor})
+	l.ready.set(entry{rank: rank, turn: m.last, id: id - l.from})
+}
+
+func (ix *index) rank(s Standing) float64 {
+	rank := ix.pool.options.Policy.Rank(s)
+	if math.IsNaN(rank) { // would have no place in an order
+		return math.Inf(1)
+	}
+	return rank
+}
+
+// move puts a lane where it belongs now. until is when to look at it again.
+func (ix *index) move(id int32, to class, until int64) {
+	l := &ix.lanes[id]
+	switch ix.count[l.class]--; l.class {
+	case classReady:
+		ix.ready.drop(id)
+	case classNarrow:
+		ix.narrow.drop(id)
+		ix.release.drop(id)
+	default:
+		ix.wake.drop(id)
+	}
+	ix.count[to]++
+	l.class, l.until = to, until
+	switch to {
+	case classReady:
+		ix.enqueue(id)
+	case classNarrow:
+		ix.narrow.set(entry{rank: -float64(l.room), id: id})
+		ix.release.set(entry{rank: float64(until), id: id})
+	case classDisabled: // its members bring it back
+	default:
+		ix.wake.set(entry{rank: float64(until), id: id})
+	}
+}
+
+// putAway takes a member out that is not usable.
+func (ix *index) putAway(l *lane, id int32, o *outage) {
+	m := &ix.members[id]
+	m.outage = o
+	l.ready.drop(id - l.from)
+	if o.until.IsZero() {
+		ix.wake.drop(ix.alarm(id))
+		return
+	}
+	m.until = o.until.UnixNano()
+	ix.wake.set(entry{rank: float64(m.until), id: ix.alarm(id)})
+}
+
+// alarm is the number of a member in wake.
+func (ix *index) alarm(member int32) int32 { return int32(len(ix.lanes)) + member }
+
+// wakeUp brings back what is due.
+func (ix *index) wakeUp(now time.Time) {
+	nanos, lanes := now.UnixNano(), int32(len(ix.lanes))
+	for !ix.release.empty() {
+		id := ix.release.order[0].id
+		if ix.lanes[id].until > nanos {
+			break
+		}
+		ix.move(id, classReady, 0)
+	}
+	for !ix.wake.empty() {
+		id := ix.wake.order[0].id
+		if id < lanes {
+			if ix.lanes[id].until > nanos {
+				break
+			}
+			ix.review(id, nanos)
+			continue
+		}
+		if ix.members[id-lanes].until > nanos {
+			break
+		}
+		ix.reviewMember(id-lanes, now)
+	}
+}
+
+// review looks again at a lane that was put aside.
+func (ix *index) review(id int32, now int64) {
+	l := &ix.lanes[id]
+	f := l.current(ix.model)
+	if s := f.shortage(now, &ix.limits); s.state != "" {
+		ix.move(id, classOf(s.state), s.until)
+		return
+	}
+	ix.move(id, classReady, 0)
+	if f.recovered(now) {
+		ix.news = append(ix.news, Change{Credential: ix.members[l.from].candidate.Credential, State: StateReady, Model: ix.model})
+	}
+}
+
+// reviewMember looks again at a member that was put away.
+func (ix *index) reviewMember(id int32, now time.Time) {
+	m := &ix.members[id]
+	lane := ix.owner[id]
+	l := &ix.lanes[lane]
+	if o := m.candidate.unusable(now); o != nil {
+		ix.putAway(l, id, o)
+		ix.noteOutage(m.candidate, o)
+		return
+	}
+	if m.outage.told.Load() && m.outage.toldEnd.CompareAndSwap(false, true) {
+		ix.news = append(ix.news, Change{Credential: m.candidate.Credential, State: StateReady})
+	}
+	m.outage = nil
+	ix.wake.drop(ix.alarm(id))
+	ix.enqueueMember(l, id)
+	if l.class == classDisabled {
+		ix.move(lane, classReady, 0)
+	}
+}
+
+// reconsider looks at a lane again because something was given back to its group.
+func (ix *index) reconsider(id int32, now time.Time) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	switch ix.lanes[id].class {
+	case classNarrow:
+		ix.move(id, classReady, 0)
+	case classMinute, classDay:
+		ix.review(id, now.UnixNano())
+	}
+}
+
+// current returns the facts of the lane for the model.
+func (l *lane) current(model string) *facts {
+	if l.facts == nil || l.facts.evicted.Load() {
+		l.facts = l.group.facts(model)
+	}
+	return l.facts
+}

@@ -1,0 +1,86 @@
+package rotator
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Lease is one account for one call, and for the same call again with a fresh token. Except for Settle, it is for one goroutine at a
+// time.
+type Lease struct {
+	pool    *Pool
+	index   *index
+	choice  choice
+	tried   *Tried
+	began   int64  // Unix nanoseconds
+	token   *Token // the last one given out
+	renewed bool
+	settled atomic.Bool
+}
+
+// Outcome is how a call went.
+type Outcome struct {
+	// Decision is what Decide made of the fault; the zero Decision if there was none.
+	Decision Decision
+	// Called is whether the call was sent to Google. If not, what it was counted as is given back.
+	Called bool
+	// Tokens are the prompt tokens that Google counted; 0 when it did not say, and then the estimate stands.
+	Tokens int64
+}
+
+// served reports whether Google took the call.
+func (o *Outcome) served() bool { return o.Called && !o.Decision.failed }
+
+// Credential returns what the operator said about the account.
+func (l *Lease) Credential() *Credential { return l.choice.candidate.Credential }
+
+// Token returns the account's access token. It is taken from memory, or else is that of the account's one refresh, whoever else waits for
+// it. ctx bounds the wait, which is never longer than 15 seconds, and not the refresh. The error is always a *Fault.
+func (l *Lease) Token(ctx context.Context) (*Token, error) {
+	t, err := l.choice.candidate.token(ctx, l.choice.candidate.Minter)
+	l.token = t
+	return t, err
+}
+
+// Renew drops a token that Google has answered with 401, unless it has been replaced meanwhile. The next Token is a fresh one.
+func (l *Lease) Renew(old *Token) {
+	l.renewed = true
+	l.choice.candidate.renew(old)
+}
+
+// Decide says what follows from a fault of this lease's call: Decide, with what the pool knows.
+func (l *Lease) Decide(f *Fault, a Attempts) Decision {
+	a.Refreshed = l.renewed
+	return Decide(f, a, Env{
+		Now:         time.Now(),
+		CooldownMin: l.pool.options.CooldownMin,
+		CooldownMax: l.pool.options.CooldownMax,
+		Streak:      l.choice.facts.refusals(l.began),
+		Refusals:    int(l.choice.candidate.refusals.Load()),
+	})
+}
+
+// Settle ends the lease: it corrects the counts, and remembers what the outcome says about the account, its group and the model. Only
+// the first call does anything.
+func (l *Lease) Settle(o Outcome) {
+	if l.settled.Swap(true) {
+		return
+	}
+	c := l.choice.candidate
+	c.inFlight.Add(-1)
+	l.index.lanes[l.choice.lane].inFlight.Add(-1)
+	if l.choice.facts.settle(l.choice.booking, &o, l.began) {
+		l.index.reconsider(l.choice.lane, time.Now())
+	}
+	if o.served() && c.refusals.Load() != 0 {
+		c.refusals.Store(0)
+	}
+	if o.Decision.failed {
+		c.errors.Add(1)
+	}
+	if o.Decision.Mark != MarkNothing {
+		l.pool.mark(l, &o.Decision, time.Now())
+	}
+	l.tried.add(c, &o.Decision)
+}

@@ -1,0 +1,53 @@
+package rotator
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxOverloaded bounds the models remembered as overloaded at once: clients can name any model.
+const maxOverloaded = 64
+
+// Models is which models are overloaded for everybody, whatever account asks: a circuit breaker per model. It holds facts about the
+// world, so all handlers share one. It is safe for concurrent use.
+type Models struct {
+	mu sync.Mutex // for writers
+	// until is never changed in place, so that reading it takes no lock.
+	until atomic.Pointer[map[string]time.Time]
+}
+
+// NewModels returns a Models that knows of no overloaded model.
+func NewModels() *Models {
+	m := &Models{}
+	m.until.Store(&map[string]time.Time{})
+	return m
+}
+
+// overload marks a model until a moment; a mark that lasts longer stays. It reports whether the model was not marked before.
+func (m *Models) overload(model string, until, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := maps.Clone(*m.until.Load())
+	maps.DeleteFunc(next, func(_ string, until time.Time) bool { return !until.After(now) })
+	old, known := next[model]
+	if old.After(until) || !known && len(next) >= maxOverloaded {
+		return false
+	}
+	next[model] = until
+	m.until.Store(&next)
+	return !known
+}
+
+// overloaded returns until when a model is overloaded; the zero time when it is not.
+func (m *Models) overloaded(model string, now time.Time) time.Time {
+	marks := *m.until.Load()
+	if len(marks) == 0 {
+		return time.Time{}
+	}
+	if until := marks[model]; until.After(now) {
+		return until
+	}
+	return time.Time{}
+}

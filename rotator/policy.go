@@ -1,0 +1,78 @@
+package rotator
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+)
+
+// Policy says in which order the pool uses what is ready. It ranks quota groups, because quota belongs to them, and then the accounts
+// within the group that comes first: the lowest rank goes first; among equals the one with fewer calls in flight, then the one that was
+// not used for longest.
+//
+// A rank is asked for only when a candidate becomes ready and after each time it was chosen; in between the pool keeps it in a heap. So
+// choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank must be fast, must not keep state
+// and is called by many goroutines at once.
+type Policy interface {
+	Rank(s Standing) float64
+}
+
+// Standing is what a policy knows of a candidate: a quota group for one model, or an account within a group.
+type Standing struct {
+	// Index is its place in the configuration, from 0; that of a group is its first account's.
+	Index int
+	// Weight is at least 1; that of a group is its heaviest account's, since further keys of a project bring no further quota.
+	Weight int
+	// Load is the natural logarithm of its recent calls for this model: each counts less as it ages, by half in 42 seconds. Only
+	// differences between loads mean something: ln 2 more is twice as many. It is -Inf when there was no call.
+	Load float64
+	// Last is the number of the choice at which it was last chosen, counted from 1; 0 for never.
+	Last uint64
+	// Floor is the rank of whatever was chosen last.
+	Floor float64
+}
+
+// NewPolicy returns the policy of that name. Its error names what is wrong with the name or the arguments.
+func NewPolicy(name string, args []string) (Policy, error) {
+	policies := map[string]Policy{
+		"headroom": headroom{}, "round_robin": roundRobin{}, "fill_first": fillFirst{}, "weighted": weighted{}, "random": random{},
+	}
+	p, known := policies[name]
+	switch {
+	case !known:
+		return nil, fmt.Errorf("unknown policy %q: want headroom, round_robin, fill_first, weighted or random", name)
+	case len(args) > 0:
+		return nil, fmt.Errorf("policy %s takes no arguments", name)
+	}
+	return p, nil
+}
+
+// headroom prefers who had the fewest recent calls for its weight. Loads within an eighth of each other count as equal, so that
+// calls in flight decide between them.
+type headroom struct{}
+
+func (headroom) Rank(s Standing) float64 {
+	const steps = 8
+	return math.Floor((s.Load - math.Log(float64(s.Weight))) * steps)
+}
+
+// roundRobin takes turns.
+type roundRobin struct{}
+
+func (roundRobin) Rank(s Standing) float64 { return float64(s.Last) }
+
+// fillFirst takes the first in the configuration as long as that is ready.
+type fillFirst struct{}
+
+func (fillFirst) Rank(s Standing) float64 { return float64(s.Index) }
+
+// weighted chooses at random, each as often as its weight says. Every candidate draws the moment of its next turn from the exponential
+// distribution of its weight; because that distribution has no memory, whose turn comes first is an independent weighted draw.
+type weighted struct{}
+
+func (weighted) Rank(s Standing) float64 { return s.Floor + rand.ExpFloat64()/float64(s.Weight) }
+
+// random chooses at random, each equally often.
+type random struct{}
+
+func (random) Rank(s Standing) float64 { return s.Floor + rand.ExpFloat64() }

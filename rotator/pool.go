@@ -1,0 +1,256 @@
+package rotator
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Candidate is an account a pool may use: what the operator said about it, and what has been learned about it and its quota group.
+type Candidate struct {
+	*Credential
+	*Account
+	*Group
+}
+
+// Options are what a handler thinks about its accounts. The zero Options will do.
+type Options struct {
+	// Policy is headroom if nil.
+	Policy Policy
+	Limits []Limit
+	// CooldownMin and CooldownMax bound a cooldown for which Google names no time; 5 s and 1 h if 0.
+	CooldownMin, CooldownMax time.Duration
+	// Models is shared with all other pools; one of its own if nil.
+	Models *Models
+	// Notify is told of changes, by the goroutine that noticed and without a lock held; nil for nobody.
+	Notify func(Change)
+}
+
+const (
+	defaultCooldownMin = 5 * time.Second
+	defaultCooldownMax = time.Hour
+)
+
+// Change is that an account, or its quota group for one model, began or ceased to be usable.
+type Change struct {
+	Credential *Credential
+	// State is ready, cooling or disabled.
+	State string
+	// Model is the model it is about; empty for the account as a whole.
+	Model string
+	// Until is when it will be usable again by itself; zero for never, and for ready.
+	Until  time.Time
+	Reason string
+}
+
+// maxIndexes bounds the models that a pool keeps in order: clients can name any model.
+const maxIndexes = 64
+
+// Pool is the accounts of one handler. It is made anew with each configuration; all it holds is opinions, and an order among the
+// candidates that can be made again from the facts in Account, Group and Models. It is safe for concurrent use.
+type Pool struct {
+	options    Options
+	candidates []Candidate
+
+	mu      sync.Mutex                        // for adding an index
+	indexes atomic.Pointer[map[string]*index] // by model; never changed in place, so that reading it takes no lock
+}
+
+// NewPool returns a pool of the candidates, which are in the order of the configuration.
+func NewPool(candidates []Candidate, o Options) *Pool {
+	if o.Policy == nil {
+		o.Policy = headroom{}
+	}
+	if o.CooldownMin <= 0 {
+		o.CooldownMin = defaultCooldownMin
+	}
+	if o.CooldownMax <= 0 {
+		o.CooldownMax = defaultCooldownMax
+	}
+	o.CooldownMax = max(o.CooldownMax, o.CooldownMin)
+	if o.Models == nil {
+		o.Models = NewModels()
+	}
+	if o.Notify == nil {
+		o.Notify = func(Change) {}
+	}
+	p := &Pool{options: o, candidates: slices.Clone(candidates)}
+	p.indexes.Store(&map[string]*index{})
+	return p
+}
+
+// Query is what a request wants of a pool.
+type Query struct {
+	Model  string
+	Tokens int64 // estimate of the prompt
+	// Tried is what this request has tried before; nil for nothing. Settle adds to it.
+	Tried *Tried
+}
+
+// Acquire chooses an account and counts the call against the quotas of its group. It never waits. The lease must be settled. The error is
+// always an *Exhausted.
+func (p *Pool) Acquire(q Query) (*Lease, error) {
+	now := time.Now()
+	if until := p.options.Models.overloaded(q.Model, now); !until.IsZero() && q.Tried.empty() {
+		return nil, &Exhausted{Model: q.Model, Cause: CauseOverloaded, RetryAfter: until.Sub(now)}
+	}
+	ix := p.index(q.Model, now)
+	choice, exhausted := ix.choose(now, &q)
+	if exhausted != nil {
+		return nil, exhausted
+	}
+	c := choice.candidate
+	if c.config.Load() != c.Credential {
+		c.config.Store(c.Credential)
+	}
+	c.requests.Add(1)
+	c.inFlight.Add(1)
+	return &Lease{pool: p, index: ix, choice: choice, tried: q.Tried, began: now.UnixNano()}, nil
+}
+
+// RetryAfter is how long until a call for the model can be served; 0 when one can be now, and when none ever will be.
+func (p *Pool) RetryAfter(model string) time.Duration {
+	now := time.Now()
+	return p.index(model, now).retryAfter(now)
+}
+
+// Ready reports whether at least one account is usable for one model or another.
+func (p *Pool) Ready() bool {
+	now := time.Now()
+	return slices.ContainsFunc(p.candidates, func(c Candidate) bool {
+		models := c.Group.snapshot(now, func(model string) *Limit { l := p.limits(model); return &l })
+		return c.snapshot(models, now).State == StateReady
+	})
+}
+
+// index returns the order of the candidates for a model, and makes it when the model is asked for the first time.
+func (p *Pool) index(model string, now time.Time) *index {
+	if ix := (*p.indexes.Load())[model]; ix != nil {
+		return ix
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := *p.indexes.Load()
+	if ix := old[model]; ix != nil {
+		return ix
+	}
+	next := maps.Clone(old)
+	if len(next) >= maxIndexes {
+		delete(next, leastUsed(next))
+	}
+	ix := newIndex(p, model, now)
+	next[model] = ix
+	p.indexes.Store(&next)
+	return ix
+}
+
+func leastUsed(indexes map[string]*index) string {
+	var model string
+	var least int64
+	for m, ix := range indexes {
+		if used := ix.used.Load(); model == "" || used < least {
+			model, least = m, used
+		}
+	}
+	return model
+}
+
+// limits returns what the configuration allows for a model, all matching limits taken together.
+func (p *Pool) limits(model string) Limit {
+	l := Limit{Model: model}
+	for _, one := range p.options.Limits {
+		if !matches(one.Model, model) {
+			continue
+		}
+		l.RPM, l.RPD, l.TPM = tighter(l.RPM, one.RPM), tighter(l.RPD, one.RPD), tighter(l.TPM, one.TPM)
+	}
+	return l
+}
+
+func tighter(a, b int64) int64 {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+func matches(glob, model string) bool {
+	ok, err := path.Match(glob, model)
+	return ok && err == nil
+}
+
+// serves reports whether the operator lets the credential serve a model.
+func (c *Credential) serves(model string) bool {
+	return len(c.Models) == 0 || slices.ContainsFunc(c.Models, func(glob string) bool { return matches(glob, model) })
+}
+
+// Cause is why no account can be had.
+type Cause uint8
+
+// The causes.
+const (
+	CauseUnknownModel Cause = iota // no account may serve the model
+	CauseDisabled                  // all that may are disabled
+	CauseNotEntitled               // no quota group has the model
+	CauseQuota                     // all are out of the model, and the soonest is back when a day's quota or the like is
+	CauseRate                      // all are out of the model, and the soonest is back when a minute's quota is
+	CauseTooLarge                  // the prompt is larger than the limit of a minute: waiting does not help
+	CauseOverloaded                // the model is overloaded for everybody
+	CauseTried                     // all that are ready have been tried by this request
+)
+
+func (c Cause) String() string {
+	return [...]string{"no account serves it", "all accounts are disabled", "no quota group has it", "quota", "rate limit",
+		"prompt over the limit of a minute", "model overloaded", "all ready accounts tried"}[c]
+}
+
+// Exhausted is the error for a request that no account can serve.
+type Exhausted struct {
+	Model string
+	Cause Cause
+	// RetryAfter is when the first account is expected back; 0 when none is.
+	RetryAfter time.Duration
+}
+
+func (e *Exhausted) Error() string {
+	return fmt.Sprintf("no account for model %s: %s", e.Model, e.Cause)
+}
+
+// mark remembers what a decision says about the world.
+func (p *Pool) mark(l *Lease, d *Decision, now time.Time) {
+	switch c := l.choice.candidate; d.Mark {
+	case MarkGroup:
+		if l.choice.facts.cool(*d, now.UnixNano(), l.began) {
+			p.options.Notify(Change{Credential: c.Credential, State: StateCooling, Model: l.index.model, Until: d.Until, Reason: d.Reason})
+		}
+	case MarkAccount:
+		p.disable(c, d, now)
+	case MarkClient:
+		p.disable(c, d, now)
+		for i := range p.candidates {
+			if other := &p.candidates[i]; c.ClientID != "" && other.ClientID == c.ClientID {
+				p.disable(other, d, now)
+			}
+		}
+	case MarkModel:
+		p.options.Models.overload(l.index.model, d.Until, now)
+	case MarkToken:
+		l.Renew(l.token)
+	}
+}
+
+// disable puts an account out of use.
+func (p *Pool) disable(c *Candidate, d *Decision, now time.Time) {
+	if c.suspend(&outage{until: d.Until, reason: d.Reason}, now) && d.refused {
+		c.refusals.Add(1)
+	}
+	if o := c.unusable(now); o != nil {
+		if change, first := o.announce(c); first {
+			p.options.Notify(change)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package rotator
+
+// queue is a priority queue of the numbers from 0 to n-1: the lowest rank first, and among equal ranks the lowest turn. Its order is a
+// heap with four children a node, which keeps it shallow: five levels hold 341 entries, seven hold 5,461.
+type queue struct {
+	order []entry
+	place []int32 // by number: where it stands in order, -1 where it does not
+}
+
+type entry struct {
+	rank float64
+	turn uint64
+	id   int32
+}
+
+const fanout = 4
+
+func newQueue(n int) queue {
+	q := queue{order: make([]entry, 0, n), place: make([]int32, n)}
+	for i := range q.place {
+		q.place[i] = -1
+	}
+	return q
+}
+
+func (e *entry) before(o *entry) bool { return e.rank < o.rank || e.rank == o.rank && e.turn < o.turn }
+
+func (q *queue) empty() bool { return len(q.order) == 0 }
+
+func (q *queue) has(id int32) bool { return q.place[id] >= 0 }
+
+// set adds id, or moves it to where its new rank belongs.
+func (q *queue) set(e entry) {
+	at := int(q.place[e.id])
+	if at < 0 {
+		at = len(q.order)
+		q.order = append(q.order, e)
+	}
+	q.settle(at, e)
+}
+
+// drop removes id if it is there.
+func (q *queue) drop(id int32) {
+	at := int(q.place[id])
+	if at < 0 {
+		return
+	}
+	q.place[id] = -1
+	last := len(q.order) - 1
+	e := q.order[last]
+	q.order = q.order[:last]
+	if at < last {
+		q.settle(at, e)
+	}
+}
+
+// settle puts e where it belongs, when the slot at is free for it.
+func (q *queue) settle(at int, e entry) {
+	for at > 0 {
+		parent := (at - 1) / fanout
+		if !e.before(&q.order[parent]) {
+			break
+		}
+		q.put(at, q.order[parent])
+		at = parent
+	}
+	for {
+		child := at*fanout + 1
+		if child >= len(q.order) {
+			break
+		}
+		for i := child + 1; i < min(at*fanout+1+fanout, len(q.order)); i++ {
+			if q.order[i].before(&q.order[child]) {
+				child = i
+			}
+		}
+		if !q.order[child].before(&e) {
+			break
+		}
+		q.put(at, q.order[child])
+		at = child
+	}
+	q.put(at, e)
+}
+
+func (q *queue) put(at int, e entry) {
+	q.order[at] = e
+	q.place[e.id] = int32(at)
+}
+
+// first is the head of the queue. Where the next few have the same rank, the one with the least work in hand goes first.
+func (q *queue) first(busy func(id int32) int64) entry {
+	head := q.order[0]
+	if len(q.order) == 1 || !q.tied() {
+		return head
+	}
+	least := busy(head.id)
+	for _, e := range q.order[1:min(1+fanout, len(q.order))] {
+		if e.rank != q.order[0].rank {
+			continue
+		}
+		if n := busy(e.id); n < least {
+			head, least = e, n
+		}
+	}
+	return head
+}
+
+// tied reports whether another has the rank of the head: if any, then one of its children.
+func (q *queue) tied() bool {
+	for _, e := range q.order[1:min(1+fanout, len(q.order))] {
+		if e.rank == q.order[0].rank {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,70 @@
+package rotator
+
+// Tried is what one request has tried. The zero Tried is empty. It is for one goroutine at a time.
+type Tried struct {
+	few  [4]trial
+	n    int
+	more []trial // beyond what most requests need
+}
+
+type trial struct {
+	account *Account
+	group   *Group
+	next    Next
+	whole   bool // the group was at fault
+}
+
+func (t *Tried) empty() bool { return t == nil || t.n == 0 }
+
+func (t *Tried) add(c *Candidate, d *Decision) {
+	if t == nil || d.Next != Elsewhere && d.Next != Anywhere {
+		return
+	}
+	one := trial{account: c.Account, group: c.Group, next: d.Next, whole: d.Mark == MarkGroup}
+	if t.n < len(t.few) {
+		t.few[t.n] = one
+	} else {
+		t.more = append(t.more, one)
+	}
+	t.n++
+}
+
+// avoidance is how strictly what was tried is kept away from.
+type avoidance uint8
+
+const (
+	avoidAll   avoidance = iota // anything else would be better
+	avoidSome                   // only that account, not its group
+	avoidFault                  // only what was at fault
+)
+
+// group reports whether to keep away from a group.
+func (t *Tried) group(g *Group, a avoidance) bool {
+	return t.any(func(one *trial) bool {
+		return one.group == g && (one.whole || a == avoidAll && one.next == Anywhere)
+	})
+}
+
+// account reports whether to keep away from an account.
+func (t *Tried) account(c *Account, a avoidance) bool {
+	return t.any(func(one *trial) bool {
+		return one.account == c && (one.next == Elsewhere || a != avoidFault)
+	})
+}
+
+func (t *Tried) any(is func(*trial) bool) bool {
+	if t.empty() {
+		return false
+	}
+	for i := range t.few[:min(t.n, len(t.few))] {
+		if is(&t.few[i]) {
+			return true
+		}
+	}
+	for i := range t.more {
+		if is(&t.more[i]) {
+			return true
+		}
+	}
+	return false
+}

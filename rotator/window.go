@@ -1,0 +1,111 @@
+package rotator
+
+import (
+	"time"
+	_ "time/tzdata" // a day must begin at the right hour on machines and in images without a zone database too
+)
+
+const (
+	minute = int64(time.Minute)
+	grain  = int64(time.Second)
+)
+
+// window is what was spent in the last minute. It slides: whatever a minute Google counts by, it never holds more than this one
+// allowed. Calls that begin within a second of each other share an entry and leave together, when the last of them is a minute
+// old; so a window has at most some sixty entries, and is exact for calls further apart. Moments are Unix times in nanoseconds.
+type window struct {
+	spans         []span // the oldest first, from head on
+	head          int
+	left          int64 // spans that have left: the number of spans[head]
+	calls, tokens int64 // sums of what has not left
+}
+
+type span struct {
+	first, last   int64
+	calls, tokens int64
+}
+
+// slide lets go of what is over a minute old.
+func (w *window) slide(now int64) {
+	for w.head < len(w.spans) && w.spans[w.head].last+minute <= now {
+		w.calls -= w.spans[w.head].calls
+		w.tokens -= w.spans[w.head].tokens
+		w.head++
+		w.left++
+	}
+	if w.head == len(w.spans) {
+		w.spans, w.head = w.spans[:0], 0
+	}
+}
+
+// add counts a call and returns the number of its entry, for adjust.
+func (w *window) add(now, tokens int64) int64 {
+	w.calls++
+	w.tokens += tokens
+	if n := len(w.spans); n > w.head && now-w.spans[n-1].first < grain {
+		s := &w.spans[n-1]
+		s.last = max(s.last, now)
+		s.calls++
+		s.tokens += tokens
+	} else {
+		if n == cap(w.spans) && w.head > 0 {
+			w.spans = w.spans[:copy(w.spans, w.spans[w.head:])]
+			w.head = 0
+		}
+		w.spans = append(w.spans, span{first: now, last: now, calls: 1, tokens: tokens})
+	}
+	return w.left + int64(len(w.spans)-w.head) - 1
+}
+
+// adjust corrects an entry, unless it has left.
+func (w *window) adjust(number, calls, tokens int64) {
+	if number < w.left {
+		return
+	}
+	s := &w.spans[w.head+int(number-w.left)]
+	s.calls += calls
+	s.tokens += tokens
+	w.calls += calls
+	w.tokens += tokens
+}
+
+// freed returns when so many calls and tokens will have left; now when nothing has to.
+func (w *window) freed(now, calls, tokens int64) int64 {
+	at := now
+	for _, s := range w.spans[w.head:] {
+		if calls <= 0 && tokens <= 0 {
+			break
+		}
+		calls -= s.calls
+		tokens -= s.tokens
+		at = s.last + minute
+	}
+	return at
+}
+
+// day counts the calls of a day of Google's.
+type day struct {
+	ends  int64
+	calls int64
+}
+
+func (d *day) roll(now int64) {
+	if now >= d.ends {
+		d.calls, d.ends = 0, nextMidnight(time.Unix(0, now)).UnixNano()
+	}
+}
+
+// pacific is the time zone at whose midnight Google's daily quotas are renewed, by Google's documentation.
+var pacific = func() *time.Location {
+	zone, err := time.LoadLocation("America/Los_Angeles")
+	if err != nil {
+		panic(err) // cannot happen: the zone is compiled in
+	}
+	return zone
+}()
+
+// nextMidnight is when the day of Google's quotas that now belongs to ends.
+func nextMidnight(now time.Time) time.Time {
+	y, m, d := now.In(pacific).Date()
+	return time.Date(y, m, d+1, 0, 0, 0, 0, pacific)
+}
