@@ -4,6 +4,8 @@ package main
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/gemini-proxy/caddy-gemini-proxy"
 )
 
 func main() {

@@ -2,6 +2,7 @@ package guests
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -83,12 +84,8 @@ func (*KeyRefusal) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	if !refused || err == nil || prefersHTML(r) {
 		return err
 	}
-	status, body := openai.Chat{}.Error(&translate.Error{
-		Kind:    translate.ErrAuthentication,
-		Status:  http.StatusUnauthorized,
-		Code:    "invalid_api_key",
-		Message: "No valid API key was sent. Send one that this gateway knows as a Bearer token in the Authorization header.",
-	})
+	status, body := openai.Chat{}.Error(translate.Unauthenticated())
+	w.Header().Set("X-Request-Id", "req_"+rand.Text())
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, err = w.Write(body)

@@ -1,0 +1,278 @@
+// Package geminiproxy plugs gemini_proxy into Caddy: an HTTP handler that lets OpenAI clients use Google Gemini, paid for by a pool of
+// credentials.
+package geminiproxy
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/caddyfile"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accounts"
+	_ "github.com/gemini-proxy/caddy-gemini-proxy/internal/admin" // caddy gemini-proxy
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/guests"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/observe"
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/openai"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+	httpcaddyfile.RegisterHandlerDirective("gemini_proxy", parseCaddyfile)
+	// Not earlier: guards such as "respond @stranger 401" must run before a handler that spends money.
+	httpcaddyfile.RegisterDirectiveOrder("gemini_proxy", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// Handler serves OpenAI's API and answers with Google Gemini. Requests are paid for by a pool of Google credentials: each goes to an
+// account that has quota for its model, and to another one when Google refuses it, before the client notices.
+//
+// It takes over its own routes, such as `/v1/chat/completions`, and hands every other request to the next handler. A request is served
+// only if an authentication handler has identified its user, for example with the provider `client_keys`, unless `anonymous` is set.
+//
+// After an answer these placeholders are set, as far as they are known:
+//
+// Placeholder | Description
+// ------------|-------------
+// `{http.gemini_proxy.surface}` | The protocol the client spoke
+// `{http.gemini_proxy.model}` | The model the client asked for
+// `{http.gemini_proxy.upstream_model}` | The model that answered
+// `{http.gemini_proxy.account}` | The label of the account that paid
+// `{http.gemini_proxy.attempts}` | How many calls to Google it took
+// `{http.gemini_proxy.stream}` | Whether the answer was streamed
+// `{http.gemini_proxy.first_token_ms}` | How long the first piece of the answer took, in milliseconds
+// `{http.gemini_proxy.finish_reason}` | Why the answer ended
+// `{http.gemini_proxy.prompt_tokens}` | Tokens of the prompt
+// `{http.gemini_proxy.cached_tokens}` | How many of them Google had cached
+// `{http.gemini_proxy.completion_tokens}` | Tokens of the answer, thoughts included
+// `{http.gemini_proxy.reasoning_tokens}` | Tokens of the thoughts
+// `{http.gemini_proxy.error}` | The code of the error the client saw
+type Handler struct {
+	caddyfile.Config
+
+	gateway *gateway.Gateway
+	held    accounts.Hold
+	logger  *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.gemini_proxy",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	err := handler.UnmarshalCaddyfile(h.Dispenser)
+	return handler, err
+}
+
+// Provision sets up the handler. It reads secrets, and asks nothing over the network.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.SetDefaults(os.Getenv)
+
+	client, err := h.provisionClient(ctx)
+	if err != nil {
+		return err
+	}
+	credentials, err := h.provisionCredentials(ctx, client)
+	if err != nil {
+		return err
+	}
+	policy, err := h.provisionPolicy(ctx)
+	if err != nil {
+		return err
+	}
+	h.gateway = gateway.New(h.gatewayOptions(client, h.pool(credentials, policy)))
+	return nil
+}
+
+// provisionClient makes what talks to Google.
+func (h *Handler) provisionClient(ctx caddy.Context) (*google.Client, error) {
+	options := google.Options{
+		Endpoints: google.Endpoints{
+			GeminiAPI: h.Endpoints["gemini_api"], Vertex: h.Endpoints["vertex"],
+			CodeAssist: h.Endpoints["code_assist"], OAuth: h.Endpoints["oauth"],
+		},
+		UserAgent: "caddy-gemini-proxy/" + version(),
+	}
+	if h.TransportRaw != nil {
+		transport, err := ctx.LoadModule(h, "TransportRaw")
+		if err != nil {
+			return nil, fmt.Errorf("loading transport: %w", err)
+		}
+		var ok bool
+		if options.HTTP, ok = transport.(http.RoundTripper); !ok {
+			return nil, fmt.Errorf("loading transport: %T is not a transport", transport)
+		}
+	}
+	return google.New(options), nil
+}
+
+func (h *Handler) provisionCredentials(ctx caddy.Context, client *google.Client) ([]*rotator.Credential, error) {
+	var sources []caddyfile.CredentialSource
+	if h.CredentialsRaw == nil {
+		environment, err := ctx.LoadModuleByID("http.gemini_proxy.credentials.env", nil)
+		if err != nil {
+			return nil, fmt.Errorf("loading credentials: %w", err)
+		}
+		sources = append(sources, environment.(caddyfile.CredentialSource))
+	} else {
+		modules, err := ctx.LoadModule(h, "CredentialsRaw")
+		if err != nil {
+			return nil, fmt.Errorf("loading credentials: %w", err)
+		}
+		for _, module := range modules.([]any) {
+			source, ok := module.(caddyfile.CredentialSource)
+			if !ok {
+				return nil, fmt.Errorf("loading credentials: %T is not a source of credentials", module)
+			}
+			sources = append(sources, source)
+		}
+	}
+	return guests.Credentials(sources, client, h.logger)
+}
+
+// provisionPolicy returns nil for the default.
+func (h *Handler) provisionPolicy(ctx caddy.Context) (rotator.Policy, error) {
+	if h.PolicyRaw == nil {
+		return nil, nil
+	}
+	module, err := ctx.LoadModule(h, "PolicyRaw")
+	if err != nil {
+		return nil, fmt.Errorf("loading policy: %w", err)
+	}
+	policy, ok := module.(rotator.Policy)
+	if !ok {
+		return nil, fmt.Errorf("loading policy: %T is not a policy", module)
+	}
+	return policy, nil
+}
+
+// pool joins the credentials, which are configuration, to what is known about their accounts, which outlives it.
+func (h *Handler) pool(credentials []*rotator.Credential, policy rotator.Policy) *rotator.Pool {
+	candidates := make([]rotator.Candidate, len(credentials))
+	for i, cred := range credentials {
+		candidates[i] = rotator.Candidate{
+			Credential: cred,
+			Account:    h.held.Account(cred.ID),
+			Group:      h.held.Group(cred.Backend, cred.QuotaGroup),
+		}
+	}
+	limits := make([]rotator.Limit, len(h.Limits))
+	for i, limit := range h.Limits {
+		limits[i] = rotator.Limit(limit)
+	}
+	return rotator.NewPool(candidates, rotator.Options{
+		Policy:      policy,
+		Limits:      limits,
+		CooldownMin: time.Duration(h.Cooldown.Min),
+		CooldownMax: time.Duration(h.Cooldown.Max),
+		Models:      h.held.Models(),
+		Notify:      h.notify,
+	})
+}
+
+// notify logs what changes about accounts.
+func (h *Handler) notify(c rotator.Change) {
+	level, message := zap.InfoLevel, "account is "+c.State
+	if c.State == rotator.StateDisabled {
+		level = zap.ErrorLevel // somebody has to do something about it
+	}
+	fields := []zap.Field{zap.String("account", c.Credential.Label), zap.String("reason", c.Reason)}
+	if c.Model != "" {
+		fields = append(fields, zap.String("model", c.Model))
+	}
+	if !c.Until.IsZero() {
+		fields = append(fields, zap.Time("until", c.Until))
+	}
+	h.logger.Log(level, message, fields...)
+}
+
+func (h *Handler) gatewayOptions(client *google.Client, pool *rotator.Pool) gateway.Options {
+	models := make([]gateway.Model, len(h.Models))
+	for i, m := range h.Models {
+		models[i] = gateway.Model{Name: m.Name, Upstream: m.UpstreamName, Fallback: m.Fallback}
+	}
+	return gateway.Options{
+		Pool:         pool,
+		Google:       client,
+		Catalogue:    gemini.NewCatalogue(),
+		Chat:         openai.Chat{},
+		DefaultModel: h.DefaultModel,
+		Models:       models,
+		Thinking:     h.ThinkingMode(),
+		MaxBody:      h.MaxBody,
+		Attempts:     h.Retry.Attempts,
+		AttemptsFor:  time.Duration(h.Retry.Duration),
+		CooldownMin:  time.Duration(h.Cooldown.Min),
+		CooldownMax:  time.Duration(h.Cooldown.Max),
+		KeepAlive:    time.Duration(*h.Keepalive),
+		FirstToken:   time.Duration(h.FirstTokenTimeout),
+		Idle:         time.Duration(h.IdleTimeout),
+		BodyStatus: func(err error) (int, bool) {
+			handlerError, ok := errors.AsType[caddyhttp.HandlerError](err)
+			return handlerError.StatusCode, ok
+		},
+	}
+}
+
+// Cleanup gives back what the handler holds of the accounts. Streams that still run keep what they use.
+func (h *Handler) Cleanup() error {
+	return h.held.Release()
+}
+
+// ServeHTTP answers requests for the gateway's routes and hands all others on.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	route := h.gateway.Route(r)
+	if route == nil {
+		return next.ServeHTTP(w, r)
+	}
+	observe.Exchange(r, route.Serve(w, r, h.Anonymous || userID(r) != ""))
+	return nil
+}
+
+// userID is whom an authentication handler of Caddy's has identified; empty for nobody.
+func userID(r *http.Request) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	id, _ := repl.GetString("http.auth.user.id")
+	return id
+}
+
+// version is this module's as the binary was built with it.
+func version() string {
+	const path = "github.com/gemini-proxy/caddy-gemini-proxy"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range append(info.Deps, &info.Main) {
+			if module.Path == path && module.Version != "" {
+				return strings.Trim(module.Version, "()") // (devel) would be a comment
+			}
+		}
+	}
+	return "devel"
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
