@@ -24,9 +24,9 @@ const (
 
 // Model is what is known about one model. It is immutable and shared.
 type Model struct {
-	ID      string    `json:"id"`
-	Created time.Time `json:"created,format:DateOnly"` // zero when unknown
-	Kind    Kind      `json:"kind"`
+	ID       string `json:"id"`
+	Released string `json:"released"` // a date such as 2025-12-17; empty when unknown
+	Kind     Kind   `json:"kind"`
 	// InputLimit and OutputLimit are tokens, per request; 0 is unknown. The output includes the thoughts.
 	InputLimit  int `json:"input"`
 	OutputLimit int `json:"output"`
@@ -115,7 +115,7 @@ func (c *Catalogue) Find(name string) (*Model, bool) {
 		return nil, false
 	}
 	m := *like
-	m.ID, m.Created, m.Unlisted = name, time.Time{}, true
+	m.ID, m.Released, m.Unlisted = name, "", true
 	if kind, special := specialKind(name); special && m.Kind == KindText {
 		m.Kind, m.Thinking = kind, nil
 	}
@@ -181,10 +181,11 @@ func NormalizeModel(name string) string {
 	}
 }
 
-// CreatedUnix is the release as Unix time, 0 when unknown.
-func (m *Model) CreatedUnix() int64 {
-	if m.Created.IsZero() {
+// Created is the release as Unix time, 0 when unknown.
+func (m *Model) Created() int64 {
+	day, err := time.Parse(time.DateOnly, m.Released)
+	if err != nil {
 		return 0
 	}
-	return m.Created.Unix()
+	return day.Unix()
 }
