@@ -66,12 +66,11 @@ func ask(t *testing.T, server *httptest.Server, proto int, target string, header
 	for name, value := range headers {
 		req.Header.Set(name, value)
 	}
-	client := server.Client()
-	transport := client.Transport.(*http.Transport).Clone()
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetHTTP1(proto == 1)
-	transport.Protocols.SetHTTP2(proto == 2)
-	transport.ForceAttemptHTTP2 = proto == 2
+	transport := server.Client().Transport.(*http.Transport).Clone()
+	if proto == 1 {
+		transport.ForceAttemptHTTP2 = false
+		transport.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
