@@ -18,7 +18,6 @@ func (w *chatWriter) call(dst []byte, choice int, call *translate.Call) []byte {
 		if index > 0 {
 			return dst // the form has room for one
 		}
-		c.signature = call.Signature
 		return w.functionCall(dst, choice, call)
 	}
 	id := w.callID(call.ID)
@@ -73,12 +72,12 @@ func appendFunction(dst []byte, name string, args []byte) []byte {
 // functionCall sends the one call of the form of before 2023-11.
 func (w *chatWriter) functionCall(dst []byte, choice int, call *translate.Call) []byte {
 	if !w.form.stream {
-		w.choices[choice].callList = appendFunction(nil, call.Name, call.Args)
+		w.choices[choice].callList = appendLegacyCall(nil, call, call.Args)
 		return dst
 	}
 	dst = w.openDelta(dst, choice)
 	dst = append(dst, `"function_call":{`...)
-	dst = appendFunction(dst, call.Name, nil)
+	dst = appendLegacyCall(dst, call, nil)
 	dst = append(dst, '}')
 	dst = w.closeDelta(dst)
 	dst = w.openDelta(dst, choice)
@@ -86,6 +85,15 @@ func (w *chatWriter) functionCall(dst []byte, choice int, call *translate.Call) 
 	dst = appendString(dst, call.Args)
 	dst = append(dst, '}')
 	return w.closeDelta(dst)
+}
+
+func appendLegacyCall(dst []byte, call *translate.Call, args []byte) []byte {
+	dst = appendFunction(dst, call.Name, args)
+	if !call.Signature.IsZero() {
+		dst = append(dst, ',')
+		dst = appendSignature(dst, call.Signature)
+	}
+	return dst
 }
 
 // callID is Google's id of a call where clients can take it, else a new one: OpenAI's are short and clean, and unique in an answer.

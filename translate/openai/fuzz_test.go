@@ -1,0 +1,101 @@
+package openai
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		with(twoTools + `,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"f"}}]}},"n":2`),
+		with(`"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"$ref":"#"}}},"stop":["a"],"seed":1e3`),
+		`{"messages":[{"role":"assistant","tool_calls":[{"id":"c__sig__S","function":{"name":"f","arguments":"{\"a\":\"\\ud800\"}}"}}]},
+			{"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"[1]"}]},{"role":"function","name":"f","content":"{}"}]}`,
+		`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":"data:image/png;base64,iVBORw0KGgo="},
+			{"type":"file","file":{"file_data":"JVBERi0xLjQ"}},{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}],
+			"extra_body":{"google":{"thinking_config":{"thinkingBudget":7}}},"reasoning":{"max_tokens":1},"thinking":{"type":"enabled"}}`,
+		`{"functions":[{"name":"f"}],"function_call":"auto","messages":[{"role":"assistant","function_call":{"name":"f","arguments":"7"}}]}`,
+		string(conformance.LargeChatRequest()),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		request, newWriter, err := Chat{}.Decode(nil, body)
+		if err != nil {
+			if _, ok := err.(*translate.Error); !ok || request != nil {
+				t.Fatalf("error %T, request %v", err, request)
+			}
+			_, answer := Chat{}.Error(err.(*translate.Error))
+			if len(answer) > 2000 {
+				t.Errorf("an error of %d bytes", len(answer))
+			}
+			return
+		}
+		checkRequest(t, request)
+		w := newWriter()
+		sent := w.Finish(w.Append(nil, &translate.Event{Kind: translate.EventText, Text: "x"}))
+		if !request.Stream {
+			conformance.ParseCompletion(t, sent)
+		}
+	})
+}
+
+// Whatever a model answers, in whatever order, must add up in every SDK.
+func FuzzWriter(f *testing.F) {
+	for seed := range uint64(20) {
+		f.Add(seed, "some \u2028 text", "fn_name")
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, text, name string) {
+		r := rand.New(rand.NewPCG(seed, seed))
+		a := randomAnswer(r, text, name)
+		conformance.CheckStream(t, a.write(true), a.form.usage)
+		conformance.ParseCompletion(t, a.write(false))
+	})
+}
+
+// randomAnswer is any sequence of events that the order of translate.Event allows.
+func randomAnswer(r *rand.Rand, text, name string) answer {
+	a := answer{
+		request: translate.Request{Model: text, Thinking: translate.Thinking(1 + r.IntN(4)), Sampling: translate.Sampling{Candidates: r.IntN(4)}},
+		form:    chatForm{usage: r.IntN(2) == 0, functionCall: r.IntN(4) == 0},
+	}
+	candidates := max(1, a.request.Sampling.Candidates)
+	called := make([]bool, candidates)
+	for range r.IntN(30) {
+		ev := translate.Event{Text: text, Signature: translate.Signature{Value: text}}
+		switch candidate := r.IntN(candidates); r.IntN(7) {
+		case 0:
+			ev.Kind = translate.EventText
+		case 1:
+			ev.Kind = translate.EventThought
+		case 2:
+			called[candidate] = true
+			ev = calls([]string{"", name, "fixed"}[r.IntN(3)], "f"+name, []string{`{}`, `{"a":{"b":[1]}}`}[r.IntN(2)], ev.Signature)
+			ev.Candidate = candidate
+		case 3:
+			ev = shows([]string{"image/png", "audio/wav"}[r.IntN(2)], text)
+		case 4:
+			ev = cites(r.IntN(9), r.IntN(9), text, text)
+		case 5:
+			ev.Kind = translate.EventSignature
+		case 6:
+			ev.Kind = translate.EventBlocked
+		}
+		if ev.Kind != translate.EventCall {
+			ev.Candidate = r.IntN(candidates)
+		}
+		a.events = append(a.events, ev)
+	}
+	for i := range r.IntN(candidates + 1) {
+		finish := []translate.Finish{translate.FinishStop, translate.FinishLength, translate.FinishFilter}[r.IntN(3)]
+		if called[i] {
+			finish = translate.FinishCalls
+		}
+		a.events = append(a.events, by(i, ends(finish)))
+	}
+	a.events = append(a.events, used)
+	return a
+}
