@@ -77,7 +77,9 @@ func thinkingTokens(config *node, m *model) int {
 // limit applies stop sequences and maxOutputTokens, which thoughts count towards.
 func (a *answer) limit(config *node) {
 	for _, stop := range config.get("stopSequences").list() {
-		a.text, _, _ = strings.Cut(a.text, stop.str())
+		if stop.str() != "" {
+			a.text, _, _ = strings.Cut(a.text, stop.str())
+		}
 	}
 	most := config.get("maxOutputTokens")
 	if most == nil || a.thoughts+a.visible() <= most.integer() {
@@ -263,7 +265,7 @@ func newTurn(request *node) *turn {
 
 // question is what was asked, shortened to one line.
 func (t *turn) question() string {
-	const most = 2000
+	const most = 300
 	q := strings.Join(strings.Fields(t.asked), " ")
 	if len(q) > most {
 		q = strings.ToValidUTF8(q[:most], "") + "…"

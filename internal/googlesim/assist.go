@@ -63,6 +63,10 @@ type onboarding struct {
 
 // serveAssist answers the methods of Code Assist that only it has.
 func (s *Server) serveAssist(w http.ResponseWriter, c *exchange, who *account) {
+	if refused := s.readFields(c); refused != nil {
+		s.refuse(w, c, refused)
+		return
+	}
 	var answer any
 	var refused *apiError
 	switch c.Method {
@@ -83,9 +87,6 @@ func (s *Server) serveAssist(w http.ResponseWriter, c *exchange, who *account) {
 }
 
 func (a *accounts) load(who *account, c *exchange) (*loadAnswer, *apiError) {
-	if e := validateAssist(c); e != nil {
-		return nil, e
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	standing := who.user.Assist
@@ -113,9 +114,6 @@ func (a *accounts) load(who *account, c *exchange) (*loadAnswer, *apiError) {
 }
 
 func (a *accounts) onboard(who *account, c *exchange) (*operation, *apiError) {
-	if e := validateAssist(c); e != nil {
-		return nil, e
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	standing := who.user.Assist

@@ -40,6 +40,9 @@ func (s *Server) authenticate(r *http.Request, c *exchange) (*account, *apiError
 	case key != "":
 		return s.accounts.byKey(key, c)
 	case hasToken:
+		if p := r.Header.Get("X-Goog-User-Project"); c.Backend == Developer {
+			c.Project = p
+		}
 		return s.accounts.byToken(token, s.now(), c)
 	case keyAllowed:
 		return nil, newError(403, unregistered)

@@ -39,6 +39,9 @@ func (s *Server) serveGenerate(w http.ResponseWriter, r *http.Request, c *exchan
 
 // admit decides whether Google would answer at all.
 func (s *Server) admit(c *exchange) (*model, *apiError) {
+	if refused := s.readFields(c); refused != nil {
+		return nil, refused
+	}
 	m, found := findModel(c.Backend, c.Model)
 	if !found {
 		return nil, modelNotFound(c)
@@ -47,11 +50,11 @@ func (s *Server) admit(c *exchange) (*model, *apiError) {
 		return nil, refused
 	}
 	tokens := countTokens(c.request)
-	if tokens > m.input {
-		return nil, tooManyTokens(tokens, m.input)
-	}
 	if over := s.quota.take(c, int64(tokens), s.now()); over != nil {
 		return nil, over.refusal(c, s.now())
+	}
+	if tokens > m.input {
+		return nil, tooManyTokens(tokens, m.input)
 	}
 	return m, nil
 }
@@ -134,17 +137,17 @@ func textSize(n *node) (text, files int) {
 
 // serveCount answers countTokens.
 func (s *Server) serveCount(w http.ResponseWriter, c *exchange) {
+	if refused := s.readFields(c); refused != nil {
+		s.refuse(w, c, refused)
+		return
+	}
 	if _, found := findModel(c.Backend, c.Model); !found {
 		s.refuse(w, c, modelNotFound(c))
 		return
 	}
-	request := c.request
-	if inner := request.get("generateContentRequest"); inner != nil {
-		request = inner
-	}
 	s.answerJSON(w, c, http.StatusOK, encodeJSON(struct {
 		TotalTokens int `json:"totalTokens"`
-	}{countTokens(request)}, jsontext.WithIndent("  ")))
+	}{countTokens(c.request)}, jsontext.WithIndent("  ")))
 }
 
 // stamp is a time as Google writes it.

@@ -92,6 +92,9 @@ func (m *maker) kind(schema *node) string {
 
 func (m *maker) make(schema *node, depth int) *node {
 	schema = m.resolve(schema)
+	if depth > maxDepth/2 { // requires itself: there is no such value
+		return &node{kind: 'n'}
+	}
 	if values := schema.get("enum").list(); len(values) > 0 {
 		return m.enumValue(schema, values[0])
 	}

@@ -2,6 +2,7 @@ package googlesim
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -23,23 +24,36 @@ type member struct {
 	value *node
 }
 
-// parseJSON reads one JSON value. Google accepts repeated names, and the last one counts.
-func parseJSON(data []byte) (*node, error) {
+// maxDepth is how deeply JSON may nest, as in protobuf's parsers.
+const maxDepth = 100
+
+// parseJSON reads one JSON value, or says what Google says about text that is none. Google accepts repeated names, and the last one
+// counts.
+func parseJSON(data []byte) (*node, *apiError) {
 	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
 	n, err := readNode(d)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		if _, err = d.ReadToken(); err == io.EOF {
+			return n, nil
+		}
 	}
-	if _, err := d.ReadToken(); err != io.EOF {
-		return nil, &jsontext.SyntacticError{ByteOffset: d.InputOffset(), Err: io.ErrUnexpectedEOF}
+	if err == errTooDeep {
+		return nil, invalid("Invalid JSON payload received. Message too deep. Max recursion depth reached.")
 	}
-	return n, nil
+	at := min(int(d.InputOffset()), len(data))
+	near := strings.ToValidUTF8(string(data[at:min(at+40, len(data))]), "?")
+	return nil, invalid("Invalid JSON payload received. Unexpected token.\n" + near + "\n^")
 }
+
+var errTooDeep = errors.New("message too deep")
 
 func readNode(d *jsontext.Decoder) (*node, error) {
 	t, err := d.ReadToken()
 	if err != nil {
 		return nil, err
+	}
+	if d.StackDepth() > maxDepth {
+		return nil, errTooDeep
 	}
 	n := &node{kind: t.Kind()}
 	switch n.kind {

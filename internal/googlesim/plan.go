@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // declaration is one function the request declares.
@@ -66,16 +67,24 @@ var verbs = []string{"get", "set", "find", "make", "call", "fetch", "lookup", "f
 
 var words = regexp.MustCompile(`[A-Z]?[a-z]{3,}|[A-Z]{3,}`)
 
-// mentions reports whether text names a function, or a word of its name that has meaning.
+// mentions reports whether text names a function, or a word of its name that has meaning, in whatever inflection.
 func mentions(text, name string) bool {
 	text = strings.ToLower(text)
 	if strings.Contains(text, strings.ToLower(name)) {
 		return true
 	}
-	return slices.ContainsFunc(words.FindAllString(name, -1), func(word string) bool {
+	said := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })
+	for _, word := range words.FindAllString(name, -1) {
 		word = strings.ToLower(word)
-		return !slices.Contains(verbs, word) && strings.Contains(text, word)
-	})
+		if slices.Contains(verbs, word) {
+			continue
+		}
+		const ending = 3
+		if slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, word) && len(s) <= len(word)+ending }) {
+			return true
+		}
+	}
+	return false
 }
 
 var (

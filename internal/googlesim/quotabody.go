@@ -2,6 +2,7 @@ package googlesim
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strconv"
 	"time"
 )
@@ -77,14 +78,22 @@ func vertexQuota(what resource, project, location string, limit int64) *apiError
 		kind = "generate_content_input_tokens"
 	}
 	service := services[Vertex]
-	message := fmt.Sprintf("Quota exceeded for quota metric '%s' and limit '%s' of service '%s' for consumer 'project:%s'.",
-		metric, name, service, project)
+	number := projectNumber(project)
+	message := fmt.Sprintf("Quota exceeded for quota metric '%s' and limit '%s' of service '%s' for consumer 'project_number:%s'.",
+		metric, name, service, number)
 	return newError(429, message,
 		newErrorInfo("RATE_LIMIT_EXCEEDED", "googleapis.com", map[string]string{
-			"service": service, "consumer": "projects/" + project, "quota_limit_value": strconv.FormatInt(limit, 10),
+			"service": service, "consumer": "projects/" + number, "quota_limit_value": strconv.FormatInt(limit, 10),
 			"quota_limit": id, "quota_location": location, "quota_metric": service + "/" + kind,
 		}),
 		newHelp("Request a higher quota limit.", "https://cloud.google.com/docs/quota#requesting_higher_quota"))
+}
+
+// projectNumber is what Google calls a project where it does not use its name.
+func projectNumber(project string) string {
+	h := fnv.New32a()
+	h.Write([]byte(project))
+	return fmt.Sprintf("3487%010d", h.Sum32())
 }
 
 // assistQuota is Code Assist's: a rate limit for what renews within the minute, else exhaustion.

@@ -108,9 +108,9 @@ func (c *exchange) parse() *apiError {
 	if strings.HasPrefix(c.Method, "models.") || c.Method == "operations.get" {
 		return nil
 	}
-	body, err := parseJSON(c.payload)
-	if err != nil {
-		return invalid("Invalid JSON payload received. " + err.Error())
+	body, refused := parseJSON(c.payload)
+	if refused != nil {
+		return refused
 	}
 	if !body.isObject() {
 		return invalid("Invalid JSON payload received. Unknown name \"\": Root element must be a message.")

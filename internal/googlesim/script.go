@@ -17,7 +17,8 @@ type Reply struct {
 
 	// Lead is how many events of the ordinary answer come first; All means the whole of it.
 	Lead int
-	// Events are the answer's further events, as GenerateContentResponse in JSON; they are wrapped and framed as the call asks.
+	// Events are the answer's further events, as GenerateContentResponse in JSON; they are wrapped and framed as the call asks. A call
+	// that does not stream gets the first of them.
 	Events []string
 	// Frames are sent after them, byte for byte, each flushed.
 	Frames []string

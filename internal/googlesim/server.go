@@ -131,8 +131,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveCall answers a call of one of the three services, in the order in which Google looks at one: credentials, form, permission,
-// quota, model.
+// serveCall answers a call of one of the three services. What is wrong with a call is looked for in the order credentials, JSON,
+// permission, fields, model, rules, quota, length.
 func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, c *exchange) {
 	who, refused := s.authenticate(r, c)
 	c.identify(who)

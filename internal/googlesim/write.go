@@ -141,7 +141,11 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, c *exchange, ordin
 		return
 	}
 	if reply.Body != "" {
-		s.send(w, c, reply.status(), jsonType, reply.Body)
+		contentType := jsonType
+		if c.streams() && c.sse { // so are the errors of streaming calls labelled, too
+			contentType = "text/event-stream"
+		}
+		s.send(w, c, reply.status(), contentType, reply.Body)
 		t.started = true
 	}
 	for _, event := range append(ordinary[:min(reply.Lead, len(ordinary)):min(reply.Lead, len(ordinary))], reply.Events...) {
