@@ -9,7 +9,6 @@ import (
 // Account is state: what has been learned about one credential at run time. It is found again by the fingerprint of the secret, so it
 // outlives configuration reloads, and handlers with the same credential share it. It is safe for concurrent use.
 type Account struct {
-	id      string
 	current atomic.Pointer[Token]
 	out     atomic.Pointer[outage]
 	// config is the credential as last used. A refresh ahead of expiry mints with it, because the one that the token in hand was minted
@@ -19,6 +18,7 @@ type Account struct {
 	requests, errors, inFlight atomic.Int64
 	refusals                   atomic.Int32 // in a row: a fresh token was not accepted
 
+	id      string
 	refresh refresh
 }
 

@@ -15,8 +15,8 @@ type choice struct {
 
 // choose finds a candidate for a call and counts the call against its group.
 func (ix *index) choose(now time.Time, q *Query) (choice, *Exhausted) {
-	ix.used.Store(now.UnixNano())
 	ix.mu.Lock()
+	ix.used = now
 	ix.wakeUp(now)
 	c, found := ix.search(now, q)
 	var exhausted *Exhausted
@@ -61,27 +61,25 @@ const (
 )
 
 // next takes the first lane of a queue that can serve the call.
-func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance) (choice, bool) {
-	aside := make([]entry, 0, 4)
-	defer func() {
-		for _, e := range aside {
-			from.set(e)
-		}
-	}()
-	for !from.empty() {
+func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance) (c choice, found bool) {
+	var aside []entry
+	for done := false; !done && !from.empty(); {
 		head := from.first(ix.laneBusy)
-		c, f := ix.take(head, now, q, a)
-		switch f {
+		var f finding
+		switch c, f = ix.take(head, now, q, a); f {
 		case taken:
-			return c, true
+			found, done = true, true
 		case tried:
 			from.drop(head.id)
 			aside = append(aside, head)
 		case tooSmall:
-			return c, false
+			done = true
 		}
 	}
-	return choice{}, false
+	for _, e := range aside {
+		from.set(e)
+	}
+	return c, found
 }
 
 // take gives the call to a lane if the lane's facts allow it, else it puts the lane where it belongs.
@@ -110,7 +108,7 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance) (choice,
 	}
 	ix.turn++
 	l.load, l.last = load, ix.turn
-	l.inFlight.Add(1)
+	ix.busy[head.id].Add(1)
 	if l.class == classReady {
 		ix.floor = head.rank
 		ix.enqueue(head.id)
@@ -134,10 +132,10 @@ func (ix *index) use(l *lane, head entry, now int64) *Candidate {
 // pick finds the lane's first member that the call may use. Otherwise it is tried when there are members that the request keeps away
 // from, and moved when none is usable.
 func (ix *index) pick(l *lane, now time.Time, t *Tried, a avoidance) (entry, finding) {
-	aside := make([]entry, 0, 4)
+	var aside []entry
 	found, at := moved, entry{}
 	for !l.ready.empty() {
-		head := l.ready.first(func(id int32) int64 { return ix.members[l.from+id].candidate.inFlight.Load() })
+		head := l.ready.first(func(id int32) int32 { return int32(ix.members[l.from+id].candidate.inFlight.Load()) })
 		c := ix.members[l.from+head.id].candidate
 		if o := c.unusable(now); o != nil {
 			ix.putAway(l, l.from+head.id, o)
@@ -177,7 +175,7 @@ func (ix *index) squeeze(id int32, s shortage) finding {
 	return moved
 }
 
-func (ix *index) laneBusy(id int32) int64 { return int64(ix.lanes[id].inFlight.Load()) }
+func (ix *index) laneBusy(id int32) int32 { return ix.busy[id].Load() }
 
 // exhausted says why nothing was found for a call, and when something will be.
 func (ix *index) exhausted(now time.Time, q *Query) *Exhausted {

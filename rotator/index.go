@@ -20,9 +20,10 @@ type index struct {
 	pool   *Pool
 	model  string
 	limits Limit
-	used   atomic.Int64 // Unix nanoseconds
+	busy   []atomic.Int32 // by lane: calls in flight
 
 	mu      sync.Mutex
+	used    time.Time
 	lanes   []lane
 	members []member
 	owner   []int32 // by member: its lane
@@ -62,19 +63,18 @@ func classOf(state string) class {
 
 // lane is a quota group with its accounts that may serve the model.
 type lane struct {
-	group    *Group
-	facts    *facts // nil until there are some
-	from     int32  // its members are members[from:to]
-	to       int32
-	class    class
-	until    int64 // when to look again, if not ready
-	room     int64 // tokens left, if narrow
-	ready    queue // members that are usable, by number from 0
-	floor    float64
-	weight   int
-	load     float64
-	last     uint64
-	inFlight atomic.Int32
+	group  *Group
+	facts  *facts // nil until there are some
+	from   int32  // its members are members[from:to]
+	to     int32
+	class  class
+	until  int64 // when to look again, if not ready
+	room   int64 // tokens left, if narrow
+	ready  queue // members that are usable, by number from 0
+	floor  float64
+	weight int
+	load   float64
+	last   uint64
 }
 
 // member is an account in a lane.
@@ -88,10 +88,10 @@ type member struct {
 }
 
 func newIndex(p *Pool, model string, now time.Time) *index {
-	ix := &index{pool: p, model: model, limits: p.limits(model)}
-	ix.used.Store(now.UnixNano())
+	ix := &index{pool: p, model: model, limits: p.limits(model), used: now}
 	groups := make(map[*Group][]int)
 	var order []*Group
+	members := 0
 	for i := range p.candidates {
 		c := &p.candidates[i]
 		if !c.serves(model) {
@@ -101,10 +101,12 @@ func newIndex(p *Pool, model string, now time.Time) *index {
 			order = append(order, c.Group)
 		}
 		groups[c.Group] = append(groups[c.Group], i)
+		members++
 	}
-	ix.lanes = make([]lane, len(order))
+	ix.lanes, ix.busy = make([]lane, len(order)), make([]atomic.Int32, len(order))
+	memory := newQueues(members)
 	for i, g := range order {
-		ix.addLane(int32(i), g, groups[g])
+		ix.addLane(int32(i), g, groups[g], memory)
 	}
 	ix.ready, ix.narrow, ix.release = newQueue(len(ix.lanes)), newQueue(len(ix.lanes)), newQueue(len(ix.lanes))
 	ix.wake = newQueue(len(ix.lanes) + len(ix.members))
@@ -115,11 +117,11 @@ func newIndex(p *Pool, model string, now time.Time) *index {
 	return ix
 }
 
-func (ix *index) addLane(id int32, g *Group, candidates []int) {
+func (ix *index) addLane(id int32, g *Group, candidates []int, memory *queues) {
 	l := &ix.lanes[id]
 	l.group, l.facts, l.load = g, g.known(ix.model), math.Inf(-1)
 	l.from = int32(len(ix.members))
-	l.ready = newQueue(len(candidates))
+	l.ready = memory.cut(len(candidates))
 	for _, c := range candidates {
 		m := member{candidate: &ix.pool.candidates[c], index: c, load: math.Inf(-1)}
 		l.weight = max(l.weight, m.candidate.Weight, 1)

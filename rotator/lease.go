@@ -69,7 +69,7 @@ func (l *Lease) Settle(o Outcome) {
 	}
 	c := l.choice.candidate
 	c.inFlight.Add(-1)
-	l.index.lanes[l.choice.lane].inFlight.Add(-1)
+	l.index.busy[l.choice.lane].Add(-1)
 	if l.choice.facts.settle(l.choice.booking, &o, l.began) {
 		l.index.reconsider(l.choice.lane, time.Now())
 	}

@@ -23,8 +23,8 @@ type Standing struct {
 	Index int
 	// Weight is at least 1; that of a group is its heaviest account's, since further keys of a project bring no further quota.
 	Weight int
-	// Load is the natural logarithm of its recent calls for this model: each counts less as it ages, by half in 42 seconds. Only
-	// differences between loads mean something: ln 2 more is twice as many. It is -Inf when there was no call.
+	// Load is the binary logarithm of its recent calls for this model, of which each counts half when it is 40 seconds old, half of
+	// that after 40 more, and so on. Only differences mean something: 1 more is twice as many. It is -Inf when there was no call.
 	Load float64
 	// Last is the number of the choice at which it was last chosen, counted from 1; 0 for never.
 	Last uint64
@@ -47,13 +47,17 @@ func NewPolicy(name string, args []string) (Policy, error) {
 	return p, nil
 }
 
-// headroom prefers who had the fewest recent calls for its weight. Loads within an eighth of each other count as equal, so that
-// calls in flight decide between them.
+// headroom prefers who had the fewest recent calls for its weight. Loads less than a tenth apart count as equal, so that the calls in
+// flight decide between them.
 type headroom struct{}
 
 func (headroom) Rank(s Standing) float64 {
-	const steps = 8
-	return math.Floor((s.Load - math.Log(float64(s.Weight))) * steps)
+	const steps = 8 // to a doubling
+	load := s.Load
+	if s.Weight > 1 {
+		load -= math.Log2(float64(s.Weight))
+	}
+	return math.Floor(load * steps)
 }
 
 // roundRobin takes turns.

@@ -150,9 +150,12 @@ func (p *Pool) index(model string, now time.Time) *index {
 
 func leastUsed(indexes map[string]*index) string {
 	var model string
-	var least int64
+	var least time.Time
 	for m, ix := range indexes {
-		if used := ix.used.Load(); model == "" || used < least {
+		ix.mu.Lock()
+		used := ix.used
+		ix.mu.Unlock()
+		if model == "" || used.Before(least) {
 			model, least = m, used
 		}
 	}

@@ -15,8 +15,20 @@ type entry struct {
 
 const fanout = 4
 
-func newQueue(n int) queue {
-	q := queue{order: make([]entry, 0, n), place: make([]int32, n)}
+func newQueue(n int) queue { return newQueues(n).cut(n) }
+
+// queues is memory for many small queues, side by side.
+type queues struct {
+	order []entry
+	place []int32
+}
+
+func newQueues(n int) *queues { return &queues{order: make([]entry, n), place: make([]int32, n)} }
+
+// cut makes a queue of n numbers.
+func (m *queues) cut(n int) queue {
+	q := queue{order: m.order[:0:n], place: m.place[:n:n]}
+	m.order, m.place = m.order[n:], m.place[n:]
 	for i := range q.place {
 		q.place[i] = -1
 	}
@@ -89,29 +101,19 @@ func (q *queue) put(at int, e entry) {
 }
 
 // first is the head of the queue. Where the next few have the same rank, the one with the least work in hand goes first.
-func (q *queue) first(busy func(id int32) int64) entry {
+func (q *queue) first(busy func(id int32) int32) entry {
 	head := q.order[0]
-	if len(q.order) == 1 || !q.tied() {
-		return head
-	}
-	least := busy(head.id)
-	for _, e := range q.order[1:min(1+fanout, len(q.order))] {
-		if e.rank != q.order[0].rank {
-			continue
-		}
-		if n := busy(e.id); n < least {
-			head, least = e, n
+	next := q.order[1:min(1+fanout, len(q.order))]
+	least := int32(-1)
+	for i := range next {
+		if e := &next[i]; e.rank == q.order[0].rank {
+			if least < 0 {
+				least = busy(head.id)
+			}
+			if n := busy(e.id); n < least {
+				head, least = *e, n
+			}
 		}
 	}
 	return head
-}
-
-// tied reports whether another has the rank of the head: if any, then one of its children.
-func (q *queue) tied() bool {
-	for _, e := range q.order[1:min(1+fanout, len(q.order))] {
-		if e.rank == q.order[0].rank {
-			return true
-		}
-	}
-	return false
 }
