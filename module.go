@@ -219,8 +219,6 @@ func (h *Handler) gatewayOptions(client *google.Client, pool *rotator.Pool) gate
 		MaxBody:      h.MaxBody,
 		Attempts:     h.Retry.Attempts,
 		AttemptsFor:  time.Duration(h.Retry.Duration),
-		CooldownMin:  time.Duration(h.Cooldown.Min),
-		CooldownMax:  time.Duration(h.Cooldown.Max),
 		KeepAlive:    time.Duration(*h.Keepalive),
 		FirstToken:   time.Duration(h.FirstTokenTimeout),
 		Idle:         time.Duration(h.IdleTimeout),

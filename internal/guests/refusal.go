@@ -43,12 +43,17 @@ func (*KeyRefusal) CaddyModule() caddy.ModuleInfo {
 //	}
 //
 // Without a matcher it guards everything except the question whether the gateway is healthy, GET /v1/health, which load balancers ask
-// without a key. With one it guards exactly what matches.
+// without a key. With one it guards exactly what matches: * is really everything.
 func parseClientKeys(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	matchers, err := h.ExtractMatcherSet()
+	h.Next() // consume the directive's name
+	matchers, given, err := h.MatcherToken()
 	if err != nil {
 		return nil, err
 	}
+	if given {
+		h.Delete()
+	}
+	h.Reset() // the provider reads the line from its beginning
 	var keys ClientKeys
 	if err := keys.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
@@ -58,13 +63,15 @@ func parseClientKeys(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error
 		caddyconfig.JSONModuleObject(new(KeyRefusal), "handler", "client_keys_refusal", nil),
 		caddyconfig.JSONModuleObject(authentication, "handler", "authentication", nil),
 	}}
-	if matchers == nil {
+	if !given {
 		matchers = caddy.ModuleMap{"not": h.JSON(caddyhttp.MatchNot{MatcherSetsRaw: []caddy.ModuleMap{{
 			"path":   h.JSON(caddyhttp.MatchPath{"/v1/health"}),
 			"method": h.JSON(caddyhttp.MatchMethod{http.MethodGet, http.MethodHead}),
 		}}})}
 	}
-	route.MatcherSetsRaw = caddyhttp.RawMatcherSets{matchers}
+	if matchers != nil { // nil stands for everything
+		route.MatcherSetsRaw = caddyhttp.RawMatcherSets{matchers}
+	}
 	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
 }
 
