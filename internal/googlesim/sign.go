@@ -1,6 +1,7 @@
 package googlesim
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -15,12 +16,15 @@ var signatureKey = []byte("googlesim thought signatures")
 // base64, or encoded.
 var sentinels = []string{"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"}
 
-// signature makes a thought signature: in the envelope of Gemini 3's (field 1 inside field 2), a class byte, a serial number and a MAC.
+// signatureHead opens the envelope of Gemini 3's signatures: field 1, as long as the payload, inside field 2.
+var signatureHead = []byte{0x12, payloadSize + 2, 0x0a, payloadSize}
+
+const payloadSize = 1 + 8 + sha256.Size
+
+// signature makes a thought signature: in its envelope a class byte, a serial number and a MAC.
 func signature(b Backend, serial uint64) string {
 	payload := binary.BigEndian.AppendUint64([]byte{signatureClass(b)}, serial)
-	payload = append(payload, mac(payload)...)
-	inner := append([]byte{0x0a, byte(len(payload))}, payload...)
-	return base64.StdEncoding.EncodeToString(append([]byte{0x12, byte(len(inner))}, inner...))
+	return base64.StdEncoding.EncodeToString(slices.Concat(signatureHead, payload, mac(payload)))
 }
 
 // signatureClass tells apart the backends whose signatures are not interchangeable.
@@ -43,10 +47,10 @@ func isSentinel(text string, decoded []byte) bool {
 
 // verifySignature reports whether a signature is one this package issued on that class of backend, unchanged.
 func verifySignature(b Backend, raw []byte) bool {
-	const head, body = 4, 9
-	if len(raw) != head+body+sha256.Size {
+	rest, ok := bytes.CutPrefix(raw, signatureHead)
+	if !ok || len(rest) != payloadSize {
 		return false
 	}
-	payload := raw[head : head+body]
-	return payload[0] == signatureClass(b) && hmac.Equal(mac(payload), raw[head+body:])
+	payload, sum := rest[:payloadSize-sha256.Size], rest[payloadSize-sha256.Size:]
+	return payload[0] == signatureClass(b) && hmac.Equal(mac(payload), sum)
 }
