@@ -147,8 +147,9 @@ func (e *encoder) format(config *generationConfig) error {
 		schema = nil
 	}
 	if schema != nil {
+		var cleaner schemaCleaner
 		var err error
-		if schema, err = cleanSchema(schema); err != nil {
+		if schema, err = cleaner.clean(schema); err != nil {
 			return translate.Invalid("response_format", "invalid_json_schema", "The schema of the answer is not valid JSON.")
 		}
 	}

@@ -45,7 +45,7 @@ func (p *partialCall) args() jsontext.Value {
 	if p.root.raw != nil {
 		return p.root.raw
 	}
-	p.root.kind = '{'
+	p.root.become('{')
 	return p.root.append(nil)
 }
 

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,138 +39,144 @@ var meaningless = map[string]bool{
 	"strict": true, "defer_loading": true, "cache_control": true, "eager_input_streaming": true, "encrypted": true,
 }
 
-// parameterSchema is the schema to declare a function's arguments with; nil when the client's says nothing, or is no schema of an
-// object's.
-func parameterSchema(schema jsontext.Value) (jsontext.Value, error) {
+// schemaCleaner rewrites JSON Schemas into the dialect of Google's …JsonSchema fields, which ignore most of what they do not know. It is
+// deterministic, keeps the order of members, and leaves its input alone. The zero schemaCleaner is ready; its results share memory.
+type schemaCleaner struct {
+	dec jsontext.Decoder
+	out []byte
+}
+
+// parameters is the schema to declare a function's arguments with; nil when the client's says nothing, or is no schema of an object's.
+func (c *schemaCleaner) parameters(schema jsontext.Value) (jsontext.Value, error) {
 	if schema.Kind() != '{' {
 		return nil, nil
 	}
-	clean, err := cleanSchema(schema)
+	clean, err := c.clean(schema)
 	if err != nil || len(clean) == len("{}") {
 		return nil, err
 	}
 	return clean, nil
 }
 
-// cleanSchema rewrites a JSON Schema into the dialect of Google's …JsonSchema fields, which ignore most of what they do not know. It is
-// deterministic, keeps the order of members, and leaves the input alone. The error is one of syntax.
-func cleanSchema(schema jsontext.Value) (jsontext.Value, error) {
-	var out bytes.Buffer
-	out.Grow(len(schema))
-	w := schemaWriter{dec: jsontext.NewDecoder(bytes.NewBuffer(schema), tolerant), enc: jsontext.NewEncoder(&out, tolerant, jsontext.PreserveRawStrings(true))}
-	if err := w.schema(0); err != nil {
+// clean rewrites one schema. The error is one of syntax.
+func (c *schemaCleaner) clean(schema jsontext.Value) (jsontext.Value, error) {
+	c.dec.Reset(bytes.NewBuffer(schema), tolerant)
+	begin := len(c.out)
+	if err := c.schema(0); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
-
-// schemaWriter copies from dec to enc.
-type schemaWriter struct {
-	dec *jsontext.Decoder
-	enc *jsontext.Encoder
-}
-
-func (w *schemaWriter) value(kind position, depth int) error {
-	switch next := w.dec.PeekKind(); {
-	case kind == schemaMap && next == '{':
-		return w.each(func() error {
-			if err := w.copy(); err != nil { // the name
-				return err
-			}
-			return w.schema(depth + 1)
-		})
-	case kind == schemaList && next == '[':
-		return w.each(func() error { return w.schema(depth + 1) })
-	case kind == schemaList || kind == oneSchema:
-		return w.schema(depth + 1)
-	default:
-		return w.copy()
-	}
+	return slices.Clip(c.out[begin:]), nil
 }
 
 // schema copies one schema without what means nothing to Google, and const as the enum it amounts to.
-func (w *schemaWriter) schema(depth int) error {
-	if w.dec.PeekKind() != '{' {
-		return w.copy()
+func (c *schemaCleaner) schema(depth int) error {
+	switch {
+	case c.dec.PeekKind() != '{':
+		return c.copy()
+	case depth > maxSchemaDepth:
+		c.out = append(c.out, `{"type":"object"}`...)
+		return c.dec.SkipValue()
 	}
-	if depth > maxSchemaDepth {
-		if err := w.dec.SkipValue(); err != nil {
-			return err
-		}
-		return w.enc.WriteValue(jsontext.Value(`{"type":"object"}`))
+	if err := c.open('{'); err != nil {
+		return err
 	}
 	var constant jsontext.Value
 	enum := false
-	err := w.each(func() error {
-		raw, err := w.dec.ReadValue()
+	for c.dec.PeekKind() != '}' {
+		name, err := c.dec.ReadValue()
 		if err != nil {
 			return err
 		}
-		name := string(raw[1 : len(raw)-1])
-		switch {
-		case name == "const":
-			v, err := w.dec.ReadValue()
+		switch keyword := string(name[1 : len(name)-1]); {
+		case keyword == "const":
+			v, err := c.dec.ReadValue()
+			if err != nil {
+				return err
+			}
 			constant = v.Clone()
+		case meaningless[keyword] || strings.HasPrefix(keyword, "x-"):
+			if err := c.dec.SkipValue(); err != nil {
+				return err
+			}
+		default:
+			enum = enum || keyword == "enum"
+			c.name(name)
+			if err := c.value(keywords[keyword], depth); err != nil {
+				return err
+			}
+		}
+	}
+	if constant != nil && !enum {
+		c.name([]byte(`"enum"`))
+		c.out = append(append(append(c.out, '['), constant...), ']')
+	}
+	return c.close('}')
+}
+
+// value copies what stands behind a keyword.
+func (c *schemaCleaner) value(kind position, depth int) error {
+	next := c.dec.PeekKind()
+	switch {
+	case kind == schemaMap && next == '{':
+		if err := c.open('{'); err != nil {
 			return err
-		case meaningless[name] || strings.HasPrefix(name, "x-"):
-			return w.dec.SkipValue()
 		}
-		enum = enum || name == "enum"
-		if err := w.enc.WriteValue(raw); err != nil {
+		for c.dec.PeekKind() != '}' {
+			name, err := c.dec.ReadValue()
+			if err != nil {
+				return err
+			}
+			c.name(name)
+			if err := c.schema(depth + 1); err != nil {
+				return err
+			}
+		}
+		return c.close('}')
+	case kind == schemaList && next == '[':
+		if err := c.open('['); err != nil {
 			return err
 		}
-		return w.value(keywords[name], depth)
-	}, func() error {
-		if constant == nil || enum {
-			return nil
+		for c.dec.PeekKind() != ']' {
+			c.comma()
+			if err := c.schema(depth + 1); err != nil {
+				return err
+			}
 		}
-		return w.constant(constant)
-	})
+		return c.close(']')
+	case kind == schemaList || kind == oneSchema:
+		return c.schema(depth + 1)
+	default:
+		return c.copy()
+	}
+}
+
+func (c *schemaCleaner) open(bracket byte) error {
+	_, err := c.dec.ReadToken()
+	c.out = append(c.out, bracket)
 	return err
 }
 
-func (w *schemaWriter) constant(v jsontext.Value) error {
-	for _, t := range []jsontext.Token{jsontext.String("enum"), jsontext.BeginArray} {
-		if err := w.enc.WriteToken(t); err != nil {
-			return err
-		}
-	}
-	if err := w.enc.WriteValue(v); err != nil {
-		return err
-	}
-	return w.enc.WriteToken(jsontext.EndArray)
+func (c *schemaCleaner) close(bracket byte) error {
+	_, err := c.dec.ReadToken()
+	c.out = append(c.out, bracket)
+	return err
 }
 
-// each copies an object's or array's brackets and calls element between them, then the last functions.
-func (w *schemaWriter) each(element func() error, last ...func() error) error {
-	open, err := w.dec.ReadToken()
-	if err != nil {
-		return err
-	}
-	if err := w.enc.WriteToken(open); err != nil {
-		return err
-	}
-	for k := w.dec.PeekKind(); k != '}' && k != ']'; k = w.dec.PeekKind() {
-		if err := element(); err != nil {
-			return err
-		}
-	}
-	end, err := w.dec.ReadToken()
-	if err != nil {
-		return err
-	}
-	for _, f := range last {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return w.enc.WriteToken(end)
+// name writes the name of a member, quoted already.
+func (c *schemaCleaner) name(quoted []byte) {
+	c.comma()
+	c.out = append(append(c.out, quoted...), ':')
 }
 
-func (w *schemaWriter) copy() error {
-	v, err := w.dec.ReadValue()
-	if err != nil {
-		return err
+// comma separates a member or an element from the one before it. No value ends in an opening bracket.
+func (c *schemaCleaner) comma() {
+	if last := c.out[len(c.out)-1]; last != '{' && last != '[' {
+		c.out = append(c.out, ',')
 	}
-	return w.enc.WriteValue(v)
+}
+
+func (c *schemaCleaner) copy() error {
+	v, err := c.dec.ReadValue()
+	c.out = append(c.out, v...)
+	return err
 }

@@ -19,12 +19,14 @@ func declarations(tools []translate.Tool, n *names) (out []functionDeclaration, 
 		return nil, nil, translate.Invalid("tools", "array_above_max_length",
 			"Too many tools: %d, of which the model takes at most %d.", len(last), maxTools)
 	}
+	var cleaner schemaCleaner
+	out, origins = make([]functionDeclaration, 0, len(last)), make([]int, 0, len(last))
 	for i := range tools {
 		tool := &tools[i]
 		if last[tool.Name] != i {
 			continue
 		}
-		schema, err := parameterSchema(tool.Schema)
+		schema, err := cleaner.parameters(tool.Schema)
 		if err != nil {
 			return nil, nil, translate.Invalid(toolParam(tool.Origin, "parameters"), "invalid_function_parameters",
 				"Invalid schema for function '%s': it is not valid JSON.", tool.Name)

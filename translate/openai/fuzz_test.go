@@ -3,6 +3,7 @@ package openai
 import (
 	"math/rand/v2"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
@@ -18,7 +19,6 @@ func FuzzDecode(f *testing.F) {
 			{"type":"file","file":{"file_data":"JVBERi0xLjQ"}},{"type":"input_audio","input_audio":{"data":"AAAA","format":"wav"}}]}],
 			"extra_body":{"google":{"thinking_config":{"thinkingBudget":7}}},"reasoning":{"max_tokens":1},"thinking":{"type":"enabled"}}`,
 		`{"functions":[{"name":"f"}],"function_call":"auto","messages":[{"role":"assistant","function_call":{"name":"f","arguments":"7"}}]}`,
-		string(conformance.LargeChatRequest()),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -39,6 +39,26 @@ func FuzzDecode(f *testing.F) {
 		sent := w.Finish(w.Append(nil, &translate.Event{Kind: translate.EventText, Text: "x"}))
 		if !request.Stream {
 			conformance.ParseCompletion(t, sent)
+		}
+	})
+}
+
+// Text that stands for JSON becomes JSON in valid Unicode, whatever it is.
+func FuzzFreeJSON(f *testing.F) {
+	for _, seed := range []string{`{"a":1}{"b":2}`, `[1,"\ud800"]`, `null`, `{"a":`, "\xff", `{"\"":[{}]}x`, `1e400`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if args := repairArguments(text); !isObject(args) {
+			t.Errorf("arguments %q of %q", args, text)
+		}
+		if output := toolOutput(text); !output.IsValid(tolerant) || !utf8.Valid(output) || !isObject(wrap("output", output)) {
+			t.Errorf("output %q of %q", output, text)
+		}
+		if isDataURL(text) {
+			if mediaType, data, err := parseDataURL(text); err == nil && len(data) == 0 {
+				t.Errorf("no data, type %q, no error", mediaType)
+			}
 		}
 	})
 }

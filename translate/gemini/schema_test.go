@@ -1,0 +1,103 @@
+package gemini
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// cleanSchema cleans one schema, which must not disturb the result for another.
+func cleanSchema(schema []byte) (jsontext.Value, error) {
+	var c schemaCleaner
+	clean, err := c.clean(schema)
+	before := string(clean)
+	if _, err := c.clean([]byte(`{"type":"string"}`)); err != nil || string(clean) != before {
+		panic("a second schema changed the first")
+	}
+	return clean, err
+}
+
+func TestCleanSchema(t *testing.T) {
+	tests := []struct{ name, schema, want string }{
+		{"nothing to do", `{"type":"object","properties":{"a":{"type":["string","null"]}},"required":["a"],"additionalProperties":false}`,
+			`{"type":"object","properties":{"a":{"type":["string","null"]}},"required":["a"],"additionalProperties":false}`},
+		{"keywords without a meaning", `{"$schema":"s","strict":true,"x-vendor":{"a":1},"type":"object","examples":[{}],"properties":{"a":{"deprecated":true,"type":"string","readOnly":true}}}`,
+			`{"type":"object","properties":{"a":{"type":"string"}}}`},
+		{"properties may be called anything", `{"properties":{"$schema":{"type":"string"},"const":{"type":"string"},"x-a":{"strict":true},"properties":{"properties":{"strict":{"const":"a"}}}}}`,
+			`{"properties":{"$schema":{"type":"string"},"const":{"type":"string"},"x-a":{},"properties":{"properties":{"strict":{"enum":["a"]}}}}}`},
+		{"values are not schemas", `{"default":{"const":1,"strict":2},"enum":[{"$schema":1}],"required":["strict"],"const":{"strict":1}}`,
+			`{"default":{"const":1,"strict":2},"enum":[{"$schema":1}],"required":["strict"]}`},
+		{"const", `{"const":"a","type":"string"}`, `{"type":"string","enum":["a"]}`},
+		{"const null", `{"const":null}`, `{"enum":[null]}`},
+		{"const of an object is a value", `{"const":{"const":1}}`, `{"enum":[{"const":1}]}`},
+		{"every place a schema can be", `{"$defs":{"d":{"const":1}},"definitions":{"d":{"const":1}},"items":{"const":1},"prefixItems":[{"const":1}],
+			"anyOf":[{"const":1},true],"oneOf":[{"const":1}],"allOf":[{"const":1}],"additionalProperties":{"const":1},"not":{"const":1},"patternProperties":{"^a":{"const":1}}}`,
+			`{"$defs":{"d":{"enum":[1]}},"definitions":{"d":{"enum":[1]}},"items":{"enum":[1]},"prefixItems":[{"enum":[1]}],
+			"anyOf":[{"enum":[1]},true],"oneOf":[{"enum":[1]}],"allOf":[{"enum":[1]}],"additionalProperties":{"enum":[1]},"not":{"enum":[1]},"patternProperties":{"^a":{"enum":[1]}}}`},
+		{"items of the old drafts", `{"items":[{"const":1},{"strict":true}]}`, `{"items":[{"enum":[1]},{}]}`},
+		{"shapes no schema has", `{"properties":["const"],"anyOf":{"const":1},"items":7,"additionalProperties":true,"$defs":null}`,
+			`{"properties":["const"],"anyOf":{"enum":[1]},"items":7,"additionalProperties":true,"$defs":null}`},
+		{"numbers and spelling stay", `{"maximum":1.50e3,"minimum":12345678901234567890,"title":"\u00e9\/"}`, `{"maximum":1.50e3,"minimum":12345678901234567890,"title":"\u00e9\/"}`},
+		{"names twice", `{"type":"string","type":"number"}`, `{"type":"string","type":"number"}`},
+		{"no object", `true`, `true`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			input := []byte(tt.schema)
+			got, err := cleanSchema(input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if compact(t, string(got)) != compact(t, tt.want) {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+			if string(input) != tt.schema {
+				t.Errorf("the input became %s", input)
+			}
+		})
+	}
+}
+
+func TestParameterSchemasThatSayNothingAreLeftOut(t *testing.T) {
+	for _, schema := range []string{``, `null`, `true`, `""`, `[]`, `{}`, ` { } `, `{"$schema":"s"}`} {
+		var c schemaCleaner
+		if got, err := c.parameters(jsontext.Value(schema)); got != nil || err != nil {
+			t.Errorf("parameters(%s) = %s, %v", schema, got, err)
+		}
+	}
+}
+
+func TestDeepSchemasAreCut(t *testing.T) {
+	deep := strings.Repeat(`{"items":`, 1000) + `{"const":1}` + strings.Repeat(`}`, 1000)
+	got, err := cleanSchema([]byte(deep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Repeat(`{"items":`, maxSchemaDepth+1) + `{"type":"object"}` + strings.Repeat(`}`, maxSchemaDepth+1)
+	if string(got) != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func FuzzCleanSchema(f *testing.F) {
+	f.Add([]byte(`{"type":"object","properties":{"const":{"const":[1,{"a":null}]}},"anyOf":[{"$schema":""},false],"x-y":1}`))
+	f.Add([]byte(`{"const":1,"enum":[2],"items":[{"items":{}}]}`))
+	f.Fuzz(func(t *testing.T, schema []byte) {
+		once, err := cleanSchema(schema)
+		if err != nil {
+			return
+		}
+		if !json.Valid(once) {
+			t.Fatalf("%q became %q, which is no JSON", schema, once)
+		}
+		if len(once) > 2*len(schema)+len(`{"type":"object"}`) {
+			t.Fatalf("%d bytes became %d", len(schema), len(once))
+		}
+		twice, err := cleanSchema(once)
+		if err != nil || string(twice) != string(once) {
+			t.Fatalf("%q became %q, and then %q (%v)", schema, once, twice, err)
+		}
+	})
+}
