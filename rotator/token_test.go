@@ -95,7 +95,7 @@ func TestTokenIsRefreshedAheadOfItsEnd(t *testing.T) {
 		earliest, last time.Duration
 		takes          time.Duration
 	}{
-		{time.Hour, 54*time.Minute + 30*time.Second, 55*time.Minute + 30*time.Second, 2 * time.Minute},
+		{time.Hour, 54*time.Minute + 30*time.Second, 55*time.Minute + 30*time.Second, 70 * time.Second},
 		{5 * time.Minute, 4 * time.Minute, 4 * time.Minute, 10 * time.Second},
 	} {
 		t.Run(test.life.String(), func(t *testing.T) {

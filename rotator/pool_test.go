@@ -1,0 +1,509 @@
+package rotator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestRevokedKeyIsTriedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(2), Options{Policy: fillFirst{}})
+		var tried Tried
+		q := Query{Model: "m", Tried: &tried}
+		lease, d := fail(t, p, q, &Fault{Kind: FaultDead, Status: 400, Reason: "API_KEY_INVALID"})
+		if lease.Credential().Index != 1 || d.Next != Elsewhere {
+			t.Fatalf("account %d, next %v", lease.Credential().Index, d.Next)
+		}
+		next := take(t, p, q)
+		next.Settle(Outcome{Called: true})
+		if next.Credential().Index != 2 {
+			t.Errorf("the same request goes on with account %d", next.Credential().Index)
+		}
+		time.Sleep(1000 * time.Hour)
+		for range 10 {
+			if got := call(t, p, "m"); got != 2 {
+				t.Fatalf("account %d is asked again", got)
+			}
+		}
+		if s := p.Snapshot().Accounts[0]; s.State != "disabled" || s.Reason != "API_KEY_INVALID" {
+			t.Errorf("status shows %s, %q", s.State, s.Reason)
+		}
+	})
+}
+
+// Two keys of one project: the fault is the key's, so the other one serves the same request.
+func TestRevokedKeyDoesNotRuleOutItsGroup(t *testing.T) {
+	g := NewGroup()
+	p := NewPool([]Candidate{candidate(1, g), candidate(2, g)}, Options{Policy: fillFirst{}})
+	var tried Tried
+	fail(t, p, Query{Model: "m", Tried: &tried}, &Fault{Kind: FaultDead})
+	if got := take(t, p, Query{Model: "m", Tried: &tried}).Credential().Index; got != 2 {
+		t.Errorf("account %d", got)
+	}
+}
+
+func TestLimitedGroupRestsForThatModelOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(2), Options{Policy: fillFirst{}})
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, PerMinute: true, Delay: 37 * time.Second})
+		time.Sleep(37*time.Second - time.Nanosecond)
+		if got := call(t, p, "m"); got != 2 {
+			t.Errorf("account %d is asked while it cools", got)
+		}
+		if got := call(t, p, "other"); got != 1 {
+			t.Errorf("account %d is asked for another model", got)
+		}
+		if s := p.Snapshot().Accounts[0]; s.State != "ready" || s.Models[0].State != "cooling" || s.Models[0].Reason != "rate_short" {
+			t.Errorf("status shows %+v", s)
+		}
+		time.Sleep(time.Nanosecond)
+		if got := call(t, p, "m"); got != 1 {
+			t.Errorf("account %d is asked after the first one's rest", got)
+		}
+	})
+}
+
+func TestSpentDayEndsAtMidnight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(3), Options{})
+		for range 3 {
+			fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultQuotaLong, PerDay: true})
+		}
+		midnight := nextMidnight(time.Now())
+		e := refused(t, p, Query{Model: "m"})
+		if e.Cause != CauseQuota || e.RetryAfter != time.Until(midnight) {
+			t.Errorf("cause %v, retry after %v, want %v", e.Cause, e.RetryAfter, time.Until(midnight))
+		}
+		time.Sleep(e.RetryAfter - time.Nanosecond)
+		refused(t, p, Query{Model: "m"})
+		time.Sleep(time.Nanosecond)
+		call(t, p, "m")
+	})
+}
+
+// Each of 500 limited groups is found out once, by whichever request comes across it, and not called again.
+func TestLimitedGroupsAreCalledOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		candidates := fleet(501)
+		p := NewPool(candidates, Options{})
+		calls := make(map[int]int)
+		served := 0
+		for range 300 {
+			var tried Tried
+			for range 4 {
+				q := Query{Model: "m", Tried: &tried}
+				lease := take(t, p, q)
+				calls[lease.Credential().Index]++
+				if lease.Credential().Index == 501 {
+					lease.Settle(Outcome{Called: true})
+					served++
+					break
+				}
+				lease.Settle(Outcome{Called: true, Decision: lease.Decide(&Fault{Kind: FaultQuotaLong, PerDay: true}, Attempts{})})
+			}
+		}
+		for i := range 500 {
+			if calls[i+1] != 1 {
+				t.Errorf("limited group %d was called %d times", i+1, calls[i+1])
+			}
+		}
+		if served < 300-500/4 {
+			t.Errorf("%d of 300 requests were served", served)
+		}
+	})
+}
+
+func TestWhyThereIsNobody(t *testing.T) {
+	day := &Fault{Kind: FaultQuotaLong, PerDay: true}
+	rate := &Fault{Kind: FaultRateShort, Delay: 20 * time.Second}
+	none := &Fault{Kind: FaultNotEntitled}
+	dead := &Fault{Kind: FaultDead}
+	setup := &Fault{Kind: FaultSetup}
+	tests := []struct {
+		name   string
+		faults []*Fault // of each account
+		cause  Cause
+		retry  time.Duration
+	}{
+		{"all are disabled for good", []*Fault{dead, dead}, CauseDisabled, 0},
+		{"one is looked at again", []*Fault{dead, setup}, CauseDisabled, 30 * time.Minute},
+		{"nobody has the model", []*Fault{none, none}, CauseNotEntitled, 6 * time.Hour},
+		{"who is disabled may have had it", []*Fault{none, dead}, CauseNotEntitled, 6 * time.Hour},
+		{"all have spent the day", []*Fault{day, day}, CauseQuota, 8 * time.Hour},
+		{"one has, the other never had any", []*Fault{day, none}, CauseQuota, 6 * time.Hour},
+		{"one is back soon", []*Fault{day, rate}, CauseRate, 20 * time.Second},
+		{"one is back soon, the others never", []*Fault{none, dead, rate}, CauseRate, 20 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // at midnight UTC: eight hours before California's
+				p := NewPool(fleet(len(test.faults)), Options{Policy: fillFirst{}})
+				for _, f := range test.faults {
+					fail(t, p, Query{Model: "m"}, f)
+				}
+				for range 2 {
+					if e := refused(t, p, Query{Model: "m"}); e.Cause != test.cause || e.RetryAfter != test.retry {
+						t.Errorf("cause %q, retry after %v, want %q, %v", e.Cause, e.RetryAfter, test.cause, test.retry)
+					}
+				}
+				if got := p.RetryAfter("m"); got != test.retry {
+					t.Errorf("RetryAfter is %v, want %v", got, test.retry)
+				}
+				if test.retry > 0 {
+					time.Sleep(test.retry)
+					call(t, p, "m")
+				}
+			})
+		})
+	}
+}
+
+func TestModelThatNobodyServes(t *testing.T) {
+	candidates := fleet(3)
+	candidates[0].Credential.Models = []string{"gemini-2.5-*"}
+	candidates[1].Credential.Models = []string{"gemini-2.5-*", "gemma-*"}
+	candidates[2].Credential.Models = []string{"nothing"}
+	p := NewPool(candidates, Options{Policy: fillFirst{}})
+	if e := refused(t, p, Query{Model: "gemini-3-pro"}); e.Cause != CauseUnknownModel {
+		t.Errorf("cause %v", e.Cause)
+	}
+	if e := refused(t, NewPool(nil, Options{}), Query{Model: "m"}); e.Cause != CauseUnknownModel {
+		t.Errorf("cause %v of an empty pool", e.Cause)
+	}
+	if got := call(t, p, "gemma-4"); got != 2 {
+		t.Errorf("account %d serves gemma-4", got)
+	}
+	if got := call(t, p, "gemini-2.5-pro"); got != 1 {
+		t.Errorf("account %d serves gemini-2.5-pro", got)
+	}
+}
+
+func TestNothingUntriedIsLeft(t *testing.T) {
+	p := NewPool(fleet(2), Options{})
+	var tried Tried
+	q := Query{Model: "m", Tried: &tried}
+	for range 2 {
+		lease := take(t, p, q)
+		lease.Settle(Outcome{Decision: Decision{Next: Elsewhere}})
+	}
+	if e := refused(t, p, q); e.Cause != CauseTried {
+		t.Errorf("cause %v", e.Cause)
+	}
+	call(t, p, "m") // another request has tried nothing
+	call(t, p, "m")
+}
+
+// After a broken connection another group is best, then another account of the same, then the same again.
+func TestAnywherePrefersSomewhereElse(t *testing.T) {
+	g := NewGroup()
+	p := NewPool([]Candidate{candidate(1, g), candidate(2, g), candidate(3, NewGroup())}, Options{Policy: fillFirst{}})
+	var tried Tried
+	var got []int
+	for range 4 {
+		lease, _ := fail(t, p, Query{Model: "m", Tried: &tried}, &Fault{Kind: FaultTransient})
+		got = append(got, lease.Credential().Index)
+	}
+	if !slices.Equal(got, []int{1, 3, 2, 1}) {
+		t.Errorf("tries: %v", got)
+	}
+}
+
+func TestManyTries(t *testing.T) {
+	p := NewPool(fleet(20), Options{})
+	var tried Tried
+	seen := make(map[int]bool)
+	for range 20 {
+		lease := take(t, p, Query{Model: "m", Tried: &tried})
+		lease.Settle(Outcome{Decision: Decision{Next: Elsewhere}})
+		seen[lease.Credential().Index] = true
+	}
+	if len(seen) != 20 {
+		t.Errorf("20 tries went to %d accounts", len(seen))
+	}
+}
+
+func TestOverloadedModelKeepsNewRequestsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		models := NewModels()
+		p, other := NewPool(fleet(2), Options{Models: models}), NewPool(fleet(1), Options{Models: models})
+		var tried Tried
+		attempts := Attempts{}
+		for attempts.Made < 3 {
+			lease := take(t, p, Query{Model: "m", Tried: &tried})
+			attempts.Made++
+			attempts.Capacity++
+			d := lease.Decide(&Fault{Kind: FaultModelCapacity, Status: 503}, attempts)
+			lease.Settle(Outcome{Called: true, Decision: d})
+			time.Sleep(d.After)
+		}
+		for _, pool := range []*Pool{p, other} {
+			if e := refused(t, pool, Query{Model: "m"}); e.Cause != CauseOverloaded || e.RetryAfter != 15*time.Second {
+				t.Errorf("cause %v, retry after %v", e.Cause, e.RetryAfter)
+			}
+		}
+		call(t, p, "other")
+		s := p.Snapshot()
+		if s.Pool.Ready != 2 || len(s.Models) != 1 || s.Models[0].State != "overloaded" {
+			t.Errorf("status shows %+v, %+v: it is nobody's fault", s.Pool, s.Models)
+		}
+		time.Sleep(15 * time.Second)
+		call(t, p, "m")
+	})
+}
+
+func TestUnnamedTimeDoublesPerBurstAndStartsAnewAfterSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{CooldownMin: 5 * time.Second, CooldownMax: 15 * time.Second})
+		unnamed := &Fault{Kind: FaultRateShort}
+		for i, want := range []time.Duration{5 * time.Second, 10 * time.Second, 15 * time.Second, 15 * time.Second} {
+			// Three calls are under way when the first is refused: one burst.
+			leases := []*Lease{take(t, p, Query{Model: "m"}), take(t, p, Query{Model: "m"}), take(t, p, Query{Model: "m"})}
+			for _, l := range leases {
+				l.Settle(Outcome{Called: true, Decision: l.Decide(unnamed, Attempts{})})
+			}
+			if got := refused(t, p, Query{Model: "m"}).RetryAfter; got != want {
+				t.Errorf("burst %d: cooling for %v, want %v", i+1, got, want)
+			}
+			time.Sleep(want)
+		}
+		call(t, p, "m")
+		time.Sleep(time.Second)
+		if _, d := fail(t, p, Query{Model: "m"}, unnamed); time.Until(d.Until) != 5*time.Second {
+			t.Errorf("after a success: cooling for %v, want 5s", time.Until(d.Until))
+		}
+	})
+}
+
+func TestShorterCooldownDoesNotEndALongerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		a, b, c := take(t, p, Query{Model: "m"}), take(t, p, Query{Model: "m"}), take(t, p, Query{Model: "m"})
+		for _, one := range []struct {
+			lease *Lease
+			delay time.Duration
+			want  time.Duration
+		}{{a, 40 * time.Second, 40 * time.Second}, {b, 5 * time.Second, 40 * time.Second}, {c, time.Minute, time.Minute}} {
+			d := one.lease.Decide(&Fault{Kind: FaultRateShort, Delay: one.delay}, Attempts{})
+			one.lease.Settle(Outcome{Called: true, Decision: d})
+			if got := refused(t, p, Query{Model: "m"}).RetryAfter; got != one.want {
+				t.Errorf("cooling for %v, want %v", got, one.want)
+			}
+		}
+	})
+}
+
+func TestAccountRefusedTwiceRestsAndIsGivenUpTheThirdTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mint{life: 1000 * time.Hour}
+		p, a := lone(m)
+		defer a.Close()
+		refuse := func() Decision {
+			lease := take(t, p, Query{Model: "m"})
+			unauthorized := &Fault{Kind: FaultUnauthorized, Status: 401}
+			before, _ := lease.Token(t.Context())
+			if d := lease.Decide(unauthorized, Attempts{Made: 1}); d.Next != SameAccount || d.Mark != MarkToken {
+				t.Fatalf("first refusal: %+v", d)
+			}
+			lease.Renew(before)
+			if after, _ := lease.Token(t.Context()); after == before {
+				t.Fatal("the refused token is used again")
+			}
+			d := lease.Decide(unauthorized, Attempts{Made: 2})
+			lease.Settle(Outcome{Called: true, Decision: d})
+			return d
+		}
+		for range 2 {
+			if d := refuse(); d.Next != Elsewhere || time.Until(d.Until) != 10*time.Minute {
+				t.Fatalf("disabled for %v, want ten minutes", time.Until(d.Until))
+			}
+			if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseDisabled || e.RetryAfter != 10*time.Minute {
+				t.Fatalf("cause %v, retry after %v", e.Cause, e.RetryAfter)
+			}
+			time.Sleep(10 * time.Minute)
+		}
+		if d := refuse(); !d.Until.IsZero() {
+			t.Errorf("disabled until %v, want for good", d.Until)
+		}
+	})
+}
+
+func TestSuccessClearsRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := lone(&mint{life: 1000 * time.Hour})
+		defer a.Close()
+		for range 5 {
+			lease := take(t, p, Query{Model: "m"})
+			lease.Renew(nil)
+			d := lease.Decide(&Fault{Kind: FaultUnauthorized}, Attempts{})
+			lease.Settle(Outcome{Called: true, Decision: d})
+			if d.Until.IsZero() {
+				t.Fatal("disabled for good")
+			}
+			time.Sleep(10 * time.Minute)
+			call(t, p, "m")
+		}
+	})
+}
+
+func TestOnlyTheFirstSettleCounts(t *testing.T) {
+	p := NewPool(fleet(1), Options{})
+	lease := take(t, p, Query{Model: "m"})
+	for range 3 {
+		lease.Settle(Outcome{Called: true, Decision: Decision{failed: true}})
+	}
+	if s := p.Snapshot(); s.Pool.InFlight != 0 || s.Accounts[0].Errors != 1 || s.Accounts[0].Requests != 1 {
+		t.Errorf("status shows %+v", s.Accounts[0])
+	}
+}
+
+func TestWhatOneHandlerLearnsHoldsForTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		candidates := fleet(2)
+		a, b := NewPool(candidates, Options{Policy: fillFirst{}}), NewPool(candidates, Options{Policy: fillFirst{}})
+		call(t, a, "m")
+		call(t, b, "m")
+		fail(t, a, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: time.Minute})
+		if got := call(t, b, "m"); got != 2 {
+			t.Errorf("the other handler calls account %d", got)
+		}
+		fail(t, a, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: 30 * time.Second})
+		if e := refused(t, b, Query{Model: "m"}); e.RetryAfter != 30*time.Second {
+			t.Errorf("retry after %v", e.RetryAfter)
+		}
+		// What was put aside by b is put aside for longer by a call of a's that was under way.
+		time.Sleep(10 * time.Second)
+		candidates[1].Group.facts("m").cool(Decision{Until: time.Now().Add(time.Hour), State: StateQuotaLong}, time.Now().UnixNano(), 1)
+		if e := refused(t, b, Query{Model: "m"}); e.RetryAfter != 50*time.Second || e.Cause != CauseRate {
+			t.Errorf("retry after %v, cause %v", e.RetryAfter, e.Cause)
+		}
+	})
+}
+
+// A configuration reload makes a new pool of the same accounts.
+func TestReloadForgetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		candidates := fleet(3)
+		before := NewPool(candidates, Options{Policy: fillFirst{}})
+		fail(t, before, Query{Model: "m"}, &Fault{Kind: FaultDead})
+		fail(t, before, Query{Model: "m"}, &Fault{Kind: FaultQuotaLong, PerDay: true})
+		after := NewPool(candidates, Options{Policy: fillFirst{}})
+		if got := call(t, after, "m"); got != 3 {
+			t.Errorf("account %d is asked after the reload", got)
+		}
+	})
+}
+
+func TestChangesAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		candidates := fleet(3)
+		options := Options{Policy: fillFirst{}}
+		options.Notify = func(c Change) { got = append(got, fmt.Sprint(c.Credential.Index, " ", c.State, " ", c.Model)) }
+		p, other := NewPool(candidates, options), NewPool(candidates, options)
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: time.Minute})
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultSetup})
+		for range 3 {
+			call(t, p, "m")
+			call(t, other, "m")
+		}
+		time.Sleep(time.Minute)
+		call(t, p, "m")
+		call(t, other, "m")
+		time.Sleep(time.Hour)
+		call(t, p, "m")
+		call(t, other, "m")
+		want := []string{"1 cooling m", "2 disabled ", "1 ready m", "2 ready "}
+		if !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	})
+}
+
+func TestWhatClientsNameIsBounded(t *testing.T) {
+	p := NewPool(fleet(1), Options{})
+	fail(t, p, Query{Model: "real"}, &Fault{Kind: FaultQuotaLong, PerDay: true})
+	for i := range 1000 {
+		fail(t, p, Query{Model: fmt.Sprint("invented-", i)}, &Fault{Kind: FaultNotEntitled})
+	}
+	if n := len(*p.indexes.Load()); n > maxIndexes {
+		t.Errorf("%d models in order", n)
+	}
+	if n := len(p.candidates[0].Group.models); n > maxFacts {
+		t.Errorf("%d models remembered", n)
+	}
+	if e := refused(t, p, Query{Model: "real"}); e.Cause != CauseQuota {
+		t.Errorf("a real model was forgotten over invented ones: %v", e.Cause)
+	}
+}
+
+func TestReady(t *testing.T) {
+	p := NewPool(fleet(2), Options{})
+	for range 2 {
+		if !p.Ready() {
+			t.Error("not ready while an account is")
+		}
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultDead})
+	}
+	if p.Ready() {
+		t.Error("ready with all accounts disabled")
+	}
+}
+
+// Everything at once, for the race detector and the counters.
+func TestConcurrentUse(t *testing.T) {
+	candidates := fleet(40)
+	for i := range candidates {
+		candidates[i].Group = candidates[i/2*2].Group
+	}
+	pools := []*Pool{
+		NewPool(candidates, Options{Limits: []Limit{{Model: "a", TPM: 5000}}, CooldownMin: time.Millisecond, CooldownMax: time.Millisecond}),
+		NewPool(candidates, Options{Policy: weighted{}, CooldownMin: time.Millisecond, CooldownMax: time.Millisecond}),
+	}
+	var got atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				p, model := pools[(worker+i)%2], []string{"a", "b"}[i%2]
+				lease, err := p.Acquire(Query{Model: model, Tokens: int64(i)})
+				if err != nil {
+					continue
+				}
+				got.Add(1)
+				token, err := lease.Token(context.Background())
+				if err != nil {
+					t.Error(err)
+				}
+				o := Outcome{Called: true, Tokens: int64(i / 2)}
+				switch i % 17 {
+				case 0:
+					o.Decision = lease.Decide(&Fault{Kind: FaultRateShort}, Attempts{})
+				case 1:
+					o = Outcome{}
+				case 2:
+					lease.Renew(token)
+				}
+				lease.Settle(o)
+				if i%100 == 0 {
+					p.Snapshot()
+					p.RetryAfter(model)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s := pools[0].Snapshot()
+	requests := int64(0)
+	for _, a := range s.Accounts {
+		requests += a.Requests
+	}
+	if s.Pool.InFlight != 0 || requests != got.Load() || requests == 0 {
+		t.Errorf("%d in flight, %d requests counted, %d made", s.Pool.InFlight, requests, got.Load())
+	}
+}
