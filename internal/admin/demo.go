@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -43,7 +44,7 @@ Everybody who can reach the address may use the gateway.
 // demo serves until a signal ends the process.
 func demo(listen string, out io.Writer) (int, error) {
 	caddy.TrapSignals()
-	host, port, err := net.SplitHostPort(listen)
+	address, err := reachable(listen)
 	if err != nil {
 		return caddy.ExitCodeFailedStartup, fmt.Errorf("the address to listen on: %w", err)
 	}
@@ -56,29 +57,39 @@ func demo(listen string, out io.Writer) (int, error) {
 	if err := caddy.Run(demoConfig(listen, google, keys)); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	fmt.Fprintf(out, demoHint, net.JoinHostPort(host, port), len(keys))
+	fmt.Fprintf(out, demoHint, address, len(keys), googlesim.DemoLimits.RPM)
 	select {}
 }
 
+// reachable is where a client on this machine finds a server that listens on an address.
+func reachable(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("%q is not the number of a port", port)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// demoHint can be pasted into a shell as a whole.
 const demoHint = `
-The gateway listens on http://%[1]s. Behind it is a simulated Google with %[2]d API keys of 5 requests a minute each.
+# The gateway listens on http://%[1]s. Behind it is a simulated Google with %[2]d API keys of %[3]d requests a minute each.
 
-A chat completion:
-
+# A chat completion:
 curl http://%[1]s/v1/chat/completions -H 'Content-Type: application/json' -d '{"model": "gemini-3-flash-preview", "messages": [{"role": "user", "content": "Hello"}]}'
 
-The same as a stream:
-
+# The same as a stream:
 curl -N http://%[1]s/v1/chat/completions -H 'Content-Type: application/json' -d '{"model": "gemini-3-flash-preview", "stream": true, "messages": [{"role": "user", "content": "Hello"}]}'
 
-The accounts and what they have used:
-
+# The accounts, and what they have used:
 curl http://%[1]s/v1/status
 
-Ctrl+C ends it.
+# Ctrl+C ends it.
 `
 
 // demoConfig is a gateway for everybody to a Google at a URL, with no admin endpoint, and nothing written to disk.
@@ -103,7 +114,7 @@ func demoConfig(listen, google string, keys []string) *caddy.Config {
 	return &caddy.Config{
 		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &persist}},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "WARN"}},
+			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}},
 		}},
 		AppsRaw: caddy.ModuleMap{"http": caddyconfig.JSON(app, nil)},
 	}
