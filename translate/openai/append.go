@@ -12,7 +12,7 @@ func appendString[T ~string | ~[]byte](dst []byte, text T) []byte {
 	start := len(dst)
 	dst, _ = jsontext.AppendQuote(dst, text) // its only error is the replacement
 	for _, s := range lineSeparators {
-		if false {
+		if bytes.Contains(dst[start:], s.raw) {
 			dst = append(dst[:start], bytes.ReplaceAll(dst[start:], s.raw, s.escaped)...)
 		}
 	}
