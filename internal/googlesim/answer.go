@@ -171,9 +171,13 @@ func (a *answer) events() []*response {
 	if len(pieces) == 0 {
 		pieces = append(pieces, nil)
 	}
+	thoughts := 0 // pieces before the visible ones
+	if a.thought != "" {
+		thoughts = 1
+	}
 	events := make([]*response, 0, len(pieces))
 	for i, parts := range pieces {
-		done := a.visible() * (i + 1) / len(pieces)
+		done := a.visible() * (i + 1 - thoughts) / max(len(pieces)-thoughts, 1)
 		events = append(events, a.response(parts, done, i == len(pieces)-1))
 	}
 	return events

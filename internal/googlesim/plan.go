@@ -70,7 +70,8 @@ var words = regexp.MustCompile(`[A-Z]?[a-z]{3,}|[A-Z]{3,}`)
 // mentions reports whether text names a function, or a word of its name that has meaning, in whatever inflection.
 func mentions(text, name string) bool {
 	text = strings.ToLower(text)
-	if strings.Contains(text, strings.ToLower(name)) {
+	apart := func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	if slices.Contains(strings.FieldsFunc(text, apart), strings.ToLower(name)) {
 		return true
 	}
 	said := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })

@@ -32,7 +32,7 @@ type part struct {
 
 type functionCall struct {
 	Name string         `json:"name"`
-	Args jsontext.Value `json:"args,omitempty"`
+	Args jsontext.Value `json:"args,omitzero"`
 	ID   string         `json:"id,omitempty"`
 }
 
