@@ -66,8 +66,8 @@ func TestThoughtsAreNotReplayed(t *testing.T) {
 			said = append(said, p.Text)
 		}
 	}
-	if want := "u|a|b|<thought>hm</thought>c"; strings.Join(said, "|") != want {
-		t.Errorf("%q", said)
+	if want := "u|a|b|<thought>hm</thought>c"; strings.Join(said, "|") != want || len(got) != 4 || got[1].Origin != 2 {
+		t.Errorf("%q in %d messages", said, len(got))
 	}
 }
 
@@ -220,6 +220,27 @@ func TestTheSignatureOfAMessageBelongsToItsText(t *testing.T) {
 		{"id":"d","type":"function","function":{"name":"g"}}]}`)
 	want := []translate.Part{text("a"), text("b"), call("c", "f", "{}", "S"), call("d", "g", "{}", "")}
 	want[1].Signature.Value = "T"
+	if !reflect.DeepEqual(got[0].Parts, want) {
+		t.Errorf("%+v", got[0].Parts)
+	}
+}
+
+func TestTheSignatureOfATextIsNotTheCalls(t *testing.T) {
+	got := conversation(t, `{"role":"assistant","content":"a","extra_content":{"google":{"thought_signature":"T"}},
+		"tool_calls":[{"id":"c","type":"function","function":{"name":"f"}}]}`)
+	want := []translate.Part{text("a"), call("c", "f", "{}", "")}
+	want[0].Signature.Value = "T"
+	if !reflect.DeepEqual(got[0].Parts, want) {
+		t.Errorf("%+v", got[0].Parts)
+	}
+}
+
+func TestReasoningDetailsFindTheirCallsById(t *testing.T) {
+	got := conversation(t, `{"role":"assistant","content":null,"reasoning_details":[
+		{"type":"reasoning.encrypted","data":"D","id":"d"},{"type":"reasoning.encrypted","data":"C","id":"c"},
+		{"type":"reasoning.text","data":"no","id":"e"}],"tool_calls":[{"id":"c","function":{"name":"f"}},
+		{"id":"d","function":{"name":"f"}},{"id":"e","function":{"name":"f"}}]}`)
+	want := []translate.Part{call("c", "f", "{}", "C"), call("d", "f", "{}", "D"), call("e", "f", "{}", "")}
 	if !reflect.DeepEqual(got[0].Parts, want) {
 		t.Errorf("%+v", got[0].Parts)
 	}

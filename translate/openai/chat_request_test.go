@@ -196,7 +196,7 @@ func TestWhatHasNoEffectIsNamed(t *testing.T) {
 }
 
 func TestIgnoredNamesAreBounded(t *testing.T) {
-	members := map[string]int{strings.Repeat("x", 65): 1}
+	members := map[string]int{strings.Repeat("a", maxIgnoredName+1): 1, strings.Repeat("b", maxIgnoredName): 1}
 	for i := range 100 {
 		members["field_"+strings.Repeat("y", i%50)+string(rune('a'+i%26))] = i + 1
 	}
@@ -205,7 +205,8 @@ func TestIgnoredNamesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	request, _ := mustDecode(t, with(strings.Trim(string(text), "{}")))
-	if n := len(request.Ignored); n != maxIgnored || slices.Contains(request.Ignored, strings.Repeat("x", 65)) {
+	if n := len(request.Ignored); n != maxIgnored || slices.Contains(request.Ignored, strings.Repeat("a", maxIgnoredName+1)) ||
+		!slices.Contains(request.Ignored, strings.Repeat("b", maxIgnoredName)) {
 		t.Errorf("%d names: %q", n, request.Ignored)
 	}
 }
@@ -231,6 +232,7 @@ func TestReasoningPrecedence(t *testing.T) {
 		`"reasoning":{"effort":"low"},"reasoning_effort":"high"`:   {Effort: translate.EffortLow},
 		`"google":{"thinking_config":{"thinking_budget":-1,"include_thoughts":true}},"thinking":{"type":"disabled"}`: {
 			Budget: ptr(-1), Show: ptr(true)},
+		`"google":{"thinkingConfig":{"thinkingBudget":-5}}`:                             {Budget: ptr(-1)},
 		`"google":{"thinkingConfig":{"thinkingBudget":0}}`:                              {Budget: ptr(0)},
 		`"google":{"thinking_config":{"thinkingLevel":"HIGH","includeThoughts":false}}`: {Effort: translate.EffortHigh, Show: ptr(false)},
 		`"google":{"thinking_config":{"thinking_level":"THINKING_LEVEL_UNSPECIFIED"}}`:  {},

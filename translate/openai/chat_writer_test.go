@@ -117,6 +117,7 @@ var answers = map[string]answer{
 		request: reasoning,
 		events: []translate.Event{
 			says("Here: "), shows("image/png", "one"), cites(0, 4, "https://a.example/", "A \"quoted\" title"), shows("image/jpeg", "two"),
+			{Kind: translate.EventMedia, Media: &translate.Media{MIME: "image/webp", URI: "https://example.com/a.webp"}},
 			says("done."), cites(6, 10, "https://b.example/", ""), ends(translate.FinishStop), used,
 		},
 	},

@@ -142,7 +142,7 @@ func TestURLsThatCannotBePublicPicturesAreRefused(t *testing.T) {
 	for _, url := range []string{
 		"http://127.0.0.1/a.png", "http://localhost/a.png", "http://LOCALHOST:8080/", "https://169.254.169.254/latest/meta-data",
 		"http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.1/", "http://[::1]/", "http://[fe80::1]/", "http://[fd00::1]/",
-		"http://[::ffff:127.0.0.1]/", "http://0.0.0.0/", "http://100.64.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/",
+		"http://[::ffff:127.0.0.1]/", "http://[::ffff:100.64.0.1]/", "http://0.0.0.0/", "http://100.64.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/",
 		"http://0x7f.0.0.1/", "http://metadata.google.internal/", "http://printer.local/", "http://intranet/", "http://a.localhost/",
 		"http://127.0.0.1./", "http:///a.png", "http://224.0.0.1/", "http://255.255.255.255/", "http://[64:ff9b::7f00:1]/",
 		"file:///etc/passwd", "ftp://example.com/a.png", "a.png", "//example.com/a.png", "javascript:alert(1)", "http://exa mple.com/",
