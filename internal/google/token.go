@@ -1,0 +1,210 @@
+package google
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/google"
+	"golang.org/x/oauth2/jwt"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+)
+
+// scope is what access tokens are asked for: all three backends accept it.
+const scope = "https://www.googleapis.com/auth/cloud-platform"
+
+const (
+	// tokenTimeout bounds one call for a token.
+	tokenTimeout = 30 * time.Second
+	// defaultLifetime is assumed of tokens that come without one. Google's live for an hour.
+	defaultLifetime = time.Hour
+	// seedMargin is how long a token found in a file must last to be worth using.
+	seedMargin = time.Minute
+)
+
+// tokenContext makes x/oauth2 use our transport and our name. It must not outlive ctx.
+func (c *Client) tokenContext(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, &http.Client{
+		Transport: named{c},
+		Timeout:   tokenTimeout,
+		// A redirect would take the secret somewhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	})
+}
+
+// named sends requests with our user agent.
+type named struct{ client *Client }
+
+func (n named) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", n.client.userAgent)
+	return n.client.http.RoundTrip(req)
+}
+
+// bearer is an access token of x/oauth2 as the pool keeps them.
+func bearer(t *oauth2.Token) *rotator.Token {
+	expiry := t.Expiry
+	if expiry.IsZero() {
+		expiry = time.Now().Add(defaultLifetime)
+	}
+	return &rotator.Token{Secret: t.AccessToken, Expiry: expiry}
+}
+
+// apiKey is its own token.
+type apiKey string
+
+func (k apiKey) Mint(context.Context) (*rotator.Token, error) {
+	return &rotator.Token{Secret: string(k), APIKey: true}, nil
+}
+
+// withQuotaProject names a quota project in the tokens of another minter.
+type withQuotaProject struct {
+	rotator.Minter
+	project string
+}
+
+func (m withQuotaProject) Mint(ctx context.Context) (*rotator.Token, error) {
+	t, err := m.Minter.Mint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.QuotaProject = m.project
+	return t, nil
+}
+
+// refreshToken trades a refresh token for access tokens.
+type refreshToken struct {
+	client *Client
+	config oauth2.Config
+
+	mu      sync.Mutex
+	current string // Google may replace it when it is used
+	seed    seed
+}
+
+func (c *Client) refreshTokenMinter(s *Secret, client oauthClient) *refreshToken {
+	return &refreshToken{
+		client: c,
+		config: oauth2.Config{
+			ClientID: client.id, ClientSecret: client.secret,
+			Endpoint: oauth2.Endpoint{TokenURL: c.endpoints.tokenURL(s.tokenURI), AuthStyle: oauth2.AuthStyleInParams},
+		},
+		current: s.value,
+		seed:    s.seed,
+	}
+}
+
+func (m *refreshToken) Mint(ctx context.Context) (*rotator.Token, error) {
+	current, seed := m.take()
+	if time.Until(seed.expiry) > seedMargin && seed.token != "" {
+		return &rotator.Token{Secret: seed.token, Expiry: seed.expiry}, nil
+	}
+	t, err := m.config.TokenSource(m.client.tokenContext(ctx), &oauth2.Token{RefreshToken: current}).Token()
+	if err != nil {
+		return nil, tokenFault(ctx, err)
+	}
+	m.mu.Lock()
+	m.current = t.RefreshToken // the one used, unless a new one came
+	m.mu.Unlock()
+	return bearer(t), nil
+}
+
+// take returns the refresh token, and the first time also the access token the file came with: should that be refused, the next is
+// a fresh one.
+func (m *refreshToken) take() (current string, s seed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, m.seed = m.seed, seed{}
+	return m.current, s
+}
+
+// serviceAccount signs assertions with a private key and trades them for access tokens.
+type serviceAccount struct {
+	client *Client
+	config *jwt.Config
+}
+
+func (c *Client) serviceAccountMinter(s *Secret) (*serviceAccount, error) {
+	config, err := google.JWTConfigFromJSON([]byte(s.value), scope)
+	if err != nil { // what it says may quote the JSON
+		return nil, errors.New("the service account's JSON is not understood")
+	}
+	if c.endpoints.OAuth != "" {
+		// The assertion stays addressed to whom the key's owner named.
+		config.Audience, config.TokenURL = config.TokenURL, c.endpoints.tokenURL(s.tokenURI)
+	}
+	return &serviceAccount{client: c, config: config}, nil
+}
+
+func (m *serviceAccount) Mint(ctx context.Context) (*rotator.Token, error) {
+	return mint(ctx, m.config.TokenSource(m.client.tokenContext(ctx)))
+}
+
+// external has x/oauth2 find the way to a token, as for workload identity federation and impersonation.
+type external struct {
+	client   *Client
+	json     []byte
+	credType google.CredentialsType
+}
+
+func (m *external) Mint(ctx context.Context) (*rotator.Token, error) {
+	creds, err := google.CredentialsFromJSONWithType(m.client.tokenContext(ctx), m.json, m.credType, scope)
+	if err != nil {
+		return nil, &rotator.Fault{Kind: rotator.FaultDead, Reason: "CREDENTIALS_INVALID", Message: "Google's library refused the JSON"}
+	}
+	return mint(ctx, creds.TokenSource)
+}
+
+func mint(ctx context.Context, source oauth2.TokenSource) (*rotator.Token, error) {
+	t, err := source.Token()
+	if err != nil {
+		return nil, tokenFault(ctx, err)
+	}
+	return bearer(t), nil
+}
+
+// machine uses what Application Default Credentials there are when a token is needed, so that looking for them delays no start.
+type machine struct {
+	client   *Client
+	settings Settings
+}
+
+func (m *machine) Mint(ctx context.Context) (*rotator.Token, error) {
+	type result struct {
+		token *rotator.Token
+		err   error
+	}
+	done := make(chan result, 1)
+	// The metadata server is asked without a context. The library's own limits end this goroutine, if late.
+	go func() {
+		t, err := m.find(ctx)
+		done <- result{t, err}
+	}()
+	select {
+	case r := <-done:
+		return r.token, r.err
+	case <-ctx.Done():
+		return nil, tokenFault(ctx, ctx.Err())
+	}
+}
+
+func (m *machine) find(ctx context.Context) (*rotator.Token, error) {
+	creds, err := google.FindDefaultCredentials(m.client.tokenContext(ctx), scope)
+	if err != nil {
+		return nil, &rotator.Fault{
+			Kind: rotator.FaultSetup, Reason: "NO_DEFAULT_CREDENTIALS", Message: "there are no Application Default Credentials here",
+		}
+	}
+	t, err := mint(ctx, creds.TokenSource)
+	if err != nil {
+		return nil, err
+	}
+	if m.settings.Project == "" {
+		t.Project = creds.ProjectID
+	}
+	return t, nil
+}
