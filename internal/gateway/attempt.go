@@ -94,13 +94,9 @@ func (a *attempt) open(ctx context.Context) (*google.Stream, error) {
 	}
 	a.token, a.called = token, true
 	credential := a.lease.Credential()
-	project := credential.Project
-	if project == "" {
-		project = token.Project
-	}
 	return a.gateway.Google.Stream(ctx, google.Call{
-		Backend: translate.Backend(credential.Backend), Model: a.model.ID,
-		Project: project, Location: credential.Location, Token: token, Body: a.body.Body, RequestID: a.record.RequestID,
+		Backend: translate.Backend(credential.Backend), Model: a.model.ID, Project: credential.Project, Location: credential.Location,
+		Token: token, Body: a.body.Body, RequestID: a.record.RequestID,
 	})
 }
 
@@ -200,8 +196,8 @@ func (a *attempt) end(err error) *google.Error {
 	}
 	var state gemini.EndState
 	a.events, state = a.fold.End(a.events)
-	if failed := endFailure(state); failed != nil {
-		return failed
+	if state != gemini.EndComplete {
+		return a.unfinished(state)
 	}
 	a.note(a.events)
 	if failed := a.write(a.finish); failed != nil {

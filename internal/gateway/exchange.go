@@ -53,7 +53,7 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 		request.Model = g.DefaultModel
 	}
 	record.Model, record.Stream = request.Model, request.Stream
-	targets, failed := g.resolve(request.Model)
+	models, failed := g.resolve(request.Model)
 	if failed != nil {
 		x.refuse(w, record, failed)
 		return
@@ -64,18 +64,18 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
 		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request),
 	}
-	e.run(targets)
+	e.run(models)
 }
 
 // run tries the models in turn, and answers with the first one's failure if none has capacity.
-func (x *exchange) run(targets []target) {
+func (x *exchange) run(models []*gemini.Model) {
 	if x.request.Stream && x.gateway.KeepAlive > 0 {
 		x.silence = time.NewTimer(x.gateway.KeepAlive)
 		defer x.silence.Stop()
 	}
 	var first *translate.Error
-	for _, t := range targets {
-		failed := x.try(t.model)
+	for _, m := range models {
+		failed := x.try(m)
 		if failed == nil {
 			return
 		}
@@ -159,12 +159,10 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 			lease.Settle(outcome)
 			return rotator.Decision{}, nil
 		}
-		outcome.Decision = x.decide(failed.Fault)
-		if outcome.Decision.Mark == rotator.MarkToken {
-			lease.Renew(a.token)
-		}
+		x.count(failed.Fault)
+		outcome.Decision = lease.Decide(failed.Fault, x.attempts)
 		if outcome.Decision.Next == rotator.SameAccount && !x.reply.spoken && !x.clientGone() {
-			x.attempts.Refreshed = true
+			lease.Renew(a.token)
 			continue
 		}
 		lease.Settle(outcome)
@@ -172,15 +170,14 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 	}
 }
 
-// decide counts a fault and asks the decision table what follows from it.
-func (x *exchange) decide(f *rotator.Fault) rotator.Decision {
+// count adds a fault to what the request has gone through.
+func (x *exchange) count(f *rotator.Fault) {
 	switch f.Kind {
 	case rotator.FaultTransient, rotator.FaultEmpty, rotator.FaultUnusable, rotator.FaultIncomplete:
 		x.attempts.Transient++
 	case rotator.FaultModelCapacity:
 		x.attempts.Capacity++
 	}
-	return x.gateway.Pool.Decide(f, x.attempts)
 }
 
 // clientError is a failed attempt as the client may see it, with the field at fault named as the client named it.

@@ -22,7 +22,7 @@ func (x *exchange) exhausted(m *gemini.Model, err error, last *translate.Error) 
 	}
 	retry := max(e.RetryAfter, time.Second)
 	switch e.Cause {
-	case rotator.CauseUnknownModel:
+	case rotator.CauseUnknownModel, rotator.CauseNotEntitled:
 		return modelNotFound(x.request.Model)
 	case rotator.CauseDisabled:
 		return &translate.Error{
@@ -38,6 +38,11 @@ func (x *exchange) exhausted(m *gemini.Model, err error, last *translate.Error) 
 		return &translate.Error{
 			Kind: translate.ErrQuota, Status: http.StatusTooManyRequests, Code: "insufficient_quota",
 			Message: "Every account of this gateway has used up its quota for this model.", RetryAfter: retry,
+		}
+	case rotator.CauseTooLarge:
+		return &translate.Error{
+			Kind: translate.ErrTooLarge, Status: http.StatusRequestEntityTooLarge, Code: "request_too_large", Param: "messages",
+			Message: "The prompt is larger than what any account of this gateway may spend on this model in a minute.",
 		}
 	default:
 		return &translate.Error{

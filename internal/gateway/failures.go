@@ -39,24 +39,18 @@ func asFailure(err error) *google.Error {
 	}
 }
 
-// endFailure says what is wrong with an answer that ended without a fault in the transport; nil when nothing is.
-func endFailure(end gemini.EndState) *google.Error {
-	switch end.Kind {
+// unfinished says what is wrong with an answer that ended without a fault in the transport.
+func (a *attempt) unfinished(state gemini.EndState) *google.Error {
+	f := &rotator.Fault{Status: http.StatusOK}
+	switch state {
 	case gemini.EndEmpty:
-		return &google.Error{
-			Fault:  &rotator.Fault{Kind: rotator.FaultEmpty, Status: http.StatusOK, Reason: "EMPTY_ANSWER"},
-			Client: serverError("model_no_output", "The model answered nothing."),
-		}
+		f.Kind, f.Reason = rotator.FaultEmpty, "EMPTY_ANSWER"
 	case gemini.EndUnusable:
-		return &google.Error{
-			Fault:  &rotator.Fault{Kind: rotator.FaultUnusable, Status: http.StatusOK, Reason: end.Reason, Message: end.Message},
-			Client: serverError(end.Code, end.Message),
-		}
-	case gemini.EndIncomplete:
-		return incomplete("STREAM_TRUNCATED")
+		f.Kind, f.Reason = rotator.FaultUnusable, "UNUSABLE_ANSWER"
 	default:
-		return nil
+		f.Kind, f.Reason = rotator.FaultIncomplete, "STREAM_TRUNCATED"
 	}
+	return &google.Error{Fault: f, Client: a.fold.Err()}
 }
 
 // incomplete is an answer that broke off. It is never passed off as a complete one.

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -46,11 +47,9 @@ type Options struct {
 	// Attempts bounds the upstream calls of one request; AttemptsFor is how long after its start a new one may begin.
 	Attempts    int
 	AttemptsFor time.Duration
-	// CooldownMin and CooldownMax bound how long an account rests when Google names no time.
-	CooldownMin, CooldownMax time.Duration
-	KeepAlive                time.Duration // silence after which a waiting stream gets a comment; 0 is never
-	FirstToken               time.Duration // longest wait for the first meaningful event of an attempt
-	Idle                     time.Duration // longest silence after that
+	KeepAlive   time.Duration // silence after which a waiting stream gets a comment; 0 is never
+	FirstToken  time.Duration // longest wait for the first meaningful event of an attempt
+	Idle        time.Duration // longest silence after that
 
 	// BodyStatus tells the HTTP status a middleware in front gave a failed read of the body; optional.
 	BodyStatus func(error) (status int, ok bool)
@@ -73,36 +72,25 @@ func New(o Options) *Gateway {
 	return g
 }
 
-// target is one model to try for a request.
-type target struct {
-	model *gemini.Model
+// resolve finds the models to try for the name a client asked for: the one it stands for, then the operator's fallbacks.
+func (g *Gateway) resolve(asked string) ([]*gemini.Model, *translate.Error) {
+	name := gemini.NormalizeModel(asked)
+	first, ok := g.find(name)
+	if !ok {
+		return nil, modelNotFound(asked)
+	}
+	models := []*gemini.Model{first}
+	for _, fallback := range g.models[name].Fallback {
+		if m, ok := g.find(fallback); ok {
+			models = append(models, m)
+		}
+	}
+	return models, nil
 }
 
-// resolve finds the models to try for the name a client asked for: the one it stands for, then the operator's fallbacks.
-func (g *Gateway) resolve(name string) ([]target, *translate.Error) {
-	name = gemini.CleanName(name)
-	row, ok := g.models[name]
-	if !ok {
-		row = Model{Name: name}
-	}
-	upstream := row.Upstream
-	if upstream == "" {
-		upstream = name
-	}
-	first, ok := g.Catalogue.Find(upstream)
-	if !ok {
-		return nil, modelNotFound(name)
-	}
-	targets := []target{{model: first}}
-	for _, fallback := range row.Fallback {
-		if other, ok := g.models[fallback]; ok && other.Upstream != "" {
-			fallback = other.Upstream
-		}
-		if m, ok := g.Catalogue.Find(fallback); ok {
-			targets = append(targets, target{model: m})
-		}
-	}
-	return targets, nil
+// find is the model behind a name: the operator's row says which, or it is Google's own name.
+func (g *Gateway) find(name string) (*gemini.Model, bool) {
+	return g.Catalogue.Find(cmp.Or(g.models[name].Upstream, name))
 }
 
 func modelNotFound(name string) *translate.Error {

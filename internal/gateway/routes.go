@@ -74,10 +74,7 @@ func (x *Route) Serve(w http.ResponseWriter, r *http.Request, identified bool) *
 	w.Header().Set("X-Request-Id", record.RequestID)
 	if !identified && !x.open {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		x.refuse(w, record, &translate.Error{
-			Kind: translate.ErrAuthentication, Status: http.StatusUnauthorized, Code: "invalid_api_key",
-			Message: "No valid API key was given. Send the key of this gateway as: Authorization: Bearer <key>.",
-		})
+		x.refuse(w, record, translate.Unauthenticated())
 		return record
 	}
 	if r.Method != x.method && !(x.method == http.MethodGet && r.Method == http.MethodHead) {

@@ -18,12 +18,12 @@ func (x *Route) serveModels(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, openai.ModelList(x.gateway.offered()))
 		return
 	}
-	targets, failed := x.gateway.resolve(x.argument)
+	models, failed := x.gateway.resolve(x.argument)
 	if failed != nil {
 		writeError(w, x.surface, failed)
 		return
 	}
-	writeJSON(w, http.StatusOK, openai.Model(modelInfo(gemini.CleanName(x.argument), targets[0].model)))
+	writeJSON(w, http.StatusOK, openai.Model(modelInfo(gemini.NormalizeModel(x.argument), models[0])))
 }
 
 // offered is the catalogue with the operator's own names, in alphabetical order.
@@ -35,8 +35,8 @@ func (g *Gateway) offered() []openai.ModelInfo {
 		}
 	}
 	for name := range g.models {
-		if targets, failed := g.resolve(name); failed == nil {
-			list = append(list, modelInfo(name, targets[0].model))
+		if m, ok := g.find(name); ok {
+			list = append(list, modelInfo(name, m))
 		}
 	}
 	slices.SortFunc(list, func(a, b openai.ModelInfo) int { return strings.Compare(a.ID, b.ID) })
@@ -44,7 +44,7 @@ func (g *Gateway) offered() []openai.ModelInfo {
 }
 
 func modelInfo(name string, m *gemini.Model) openai.ModelInfo {
-	return openai.ModelInfo{ID: name, Name: m.Name, Created: m.Created, Context: m.Input, Output: m.Output}
+	return openai.ModelInfo{ID: name, Created: m.Created(), Context: m.InputLimit, Output: m.OutputLimit}
 }
 
 // status is the answer of GET /v1/status.

@@ -1,0 +1,676 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+)
+
+// The tests in this file are about what happens before anything of the answer has reached the client, while a better try is possible.
+
+func TestBlockedPromptIsAnAnswerAndHarmsNoAccount(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		for n := range 25 {
+			w.key(n + 1)
+		}
+		w.start()
+		w.script("", googlesim.PromptBlocked("SAFETY"))
+		c := w.completion(ask())
+		if c.Finish != "content_filter" || c.Refusal == "" || c.Content != "" {
+			w.Errorf("blocked prompt: %+v", c)
+		}
+		if c.PromptTokens != 9 {
+			w.Errorf("usage of a blocked prompt: %d prompt tokens, want 9", c.PromptTokens)
+		}
+		w.wantCalls("", 1)
+		if got := w.text(ask()); got == "" {
+			w.Error("the request after it got no answer")
+		}
+		w.wantCalls("", 2)
+		w.wantReady(25)
+	})
+}
+
+func TestRevokedKeyIsDisabledAtTheFirstRefusal(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.google.RevokeKey("key-1")
+		for n := range 3 {
+			w.text(ask())
+			w.wantCalls("", n+2) // one more than requests: the revoked key was tried once
+		}
+		w.wantCalls("key-1", 1)
+		if a := w.account(1); a.State != "disabled" || !strings.Contains(a.Reason, "API_KEY_INVALID") {
+			w.Errorf("account of the revoked key: %s, %q", a.State, a.Reason)
+		}
+	})
+}
+
+func TestMinuteLimitCoolsTheGroupForThatModelAsLongAsGoogleSays(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("key-1", googlesim.RateMinute(model, 37*time.Second))
+		w.text(ask())
+		w.wantCalls("", 2)
+		time.Sleep(36 * time.Second)
+		w.text(ask())
+		w.wantCalls("key-1", 1)
+		w.text(w.ask(map[string]any{"model": "gemini-2.5-flash"}))
+		if got := w.google.Count(googlesim.Match{Account: "key-1", Model: "gemini-2.5-flash"}); got != 1 {
+			w.Errorf("another model of the limited group had %d calls, want 1", got)
+		}
+		time.Sleep(time.Second + time.Millisecond)
+		w.text(ask())
+		w.wantCalls("key-1", 3) // one refused, one for the other model, one now
+	})
+}
+
+func TestDayLimitCoolsTheGroupUntilMidnightPacific(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("key-1", googlesim.QuotaDay(model))
+		w.text(ask())
+		w.wantCalls("", 2)
+		midnight := nextMidnight(w)
+		time.Sleep(time.Until(midnight) - time.Second)
+		w.text(ask())
+		w.wantCalls("key-1", 1)
+		time.Sleep(time.Second)
+		w.text(ask())
+		w.wantCalls("key-1", 2)
+	})
+}
+
+func nextMidnight(w *world) time.Time {
+	pacific, err := time.LoadLocation("America/Los_Angeles")
+	if err != nil {
+		w.Fatal(err)
+	}
+	now := time.Now().In(pacific)
+	return time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, pacific)
+}
+
+func TestDayExhaustedPoolAnswersWithoutAskingGoogle(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		for n := range 3 {
+			w.key(n + 1)
+		}
+		w.start()
+		w.script("", googlesim.QuotaDay(model), googlesim.QuotaDay(model), googlesim.QuotaDay(model))
+		w.wantError(ask(), http.StatusTooManyRequests, "insufficient_quota")
+		w.wantCalls("", 3)
+		time.Sleep(1500 * time.Millisecond)
+		a := ask()
+		if e := w.wantError(a, http.StatusTooManyRequests, "insufficient_quota"); e.Type != "insufficient_quota" {
+			w.Errorf("type %q", e.Type)
+		}
+		w.wantCalls("", 3)
+		want := int((time.Until(nextMidnight(w)) + time.Second - 1) / time.Second)
+		if got := a.Header().Get("Retry-After"); got != strconv.Itoa(want) {
+			w.Errorf("Retry-After %q, want %d", got, want)
+		}
+		if a.took > 50*time.Millisecond {
+			w.Errorf("the refusal took %v", a.took)
+		}
+		if a.record.Attempts != 0 || a.Header().Get("X-Gemini-Proxy-Attempts") != "0" {
+			w.Errorf("attempts %d, header %q", a.record.Attempts, a.Header().Get("X-Gemini-Proxy-Attempts"))
+		}
+	})
+}
+
+func TestGroupWithoutQuotaForAModelIsNotAskedForHours(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("key-1", googlesim.LimitZero(model))
+		w.text(ask())
+		w.wantCalls("", 2)
+		time.Sleep(6*time.Hour - time.Second)
+		w.text(ask())
+		w.wantCalls("key-1", 1)
+		if m := w.account(1).Models; len(m) != 1 || m[0].Reason != "not_entitled" {
+			w.Errorf("status of the model: %+v", m)
+		}
+		time.Sleep(2 * time.Second)
+		w.text(ask())
+		w.wantCalls("key-1", 2)
+	})
+}
+
+func TestOverloadedModelIsPacedThenHonest(t *testing.T) {
+	for name, fault := range map[string]googlesim.Reply{
+		"503 in words":          googlesim.HighDemand(),
+		"429 with a reason":     googlesim.Capacity(http.StatusTooManyRequests, model, 0),
+		"503 with reason, wait": googlesim.Capacity(http.StatusServiceUnavailable, model, 2*time.Second),
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, ask func() *answer) {
+				for n := range 5 {
+					w.key(n + 1)
+				}
+				w.start()
+				stop := w.google.Always(googlesim.Match{Model: model}, fault)
+				a := ask()
+				w.wantError(a, http.StatusServiceUnavailable, "server_is_overloaded")
+				if calls := w.calls(""); calls < 2 || calls > 3 {
+					w.Errorf("%d calls, want one or two more tries", calls)
+				}
+				if a.took < time.Second {
+					w.Errorf("tries were not paced: all done after %v", a.took)
+				}
+				if retry, err := strconv.Atoi(a.Header().Get("Retry-After")); err != nil || retry < 1 || retry > 30 {
+					w.Errorf("Retry-After %q", a.Header().Get("Retry-After"))
+				}
+				w.wantReady(5)
+				calls := w.calls("")
+				w.wantError(ask(), http.StatusServiceUnavailable, "server_is_overloaded")
+				w.wantCalls("", calls) // the model rests for everybody
+				w.text(w.ask(map[string]any{"model": "gemini-2.5-flash"}))
+				stop()
+				time.Sleep(31 * time.Second)
+				w.text(ask())
+			})
+		})
+	}
+}
+
+func TestOverloadedModelFallsBack(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.options.Models = []gateway.Model{{Name: model, Fallback: []string{"gemini-2.5-flash"}}}
+		w.start()
+		w.google.Always(googlesim.Match{Model: model}, googlesim.HighDemand())
+		a := ask()
+		if c := w.completion(a); c.Model != model || c.Content == "" {
+			w.Errorf("answer of the fallback: %+v", c)
+		}
+		if got := a.Header().Get("X-Gemini-Proxy-Model"); got != "gemini-2.5-flash" {
+			w.Errorf("X-Gemini-Proxy-Model %q", got)
+		}
+	})
+}
+
+func TestStaleTokenIsRefreshedOnceOnTheSameAccount(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.user(1)
+		w.user(2)
+		w.start()
+		w.text(ask())
+		w.google.RevokeTokens("user-1")
+		w.text(ask())
+		w.wantCalls("", 3) // one before, one refused, one again
+		w.wantCalls("user-2", 0)
+		if got := w.refreshes("user-1"); got != 2 {
+			w.Errorf("%d refreshes, want the first and one more", got)
+		}
+	})
+}
+
+func TestConcurrentStaleTokensCauseOneRefresh(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.user(1)
+		w.start()
+		w.text(w.ask(plain()))
+		w.google.RevokeTokens("user-1")
+		w.concurrently(10, func() { w.text(w.ask(plain())) })
+		if got := w.refreshes("user-1"); got != 2 {
+			w.Errorf("%d refreshes, want the first and one more", got)
+		}
+	})
+}
+
+func TestAccountWhoseFreshTokenIsRefusedIsDisabled(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.user(1)
+		w.user(2)
+		w.start()
+		w.script("user-1", googlesim.Unauthorized(), googlesim.Unauthorized())
+		w.text(ask())
+		w.wantCalls("", 3)
+		if a := w.account(1); a.State != "disabled" || a.Reason == "" {
+			w.Errorf("refused account: %s, %q", a.State, a.Reason)
+		}
+		w.text(ask())
+		w.wantCalls("user-1", 2)
+	})
+}
+
+func TestDeadRefreshTokenDisablesTheAccount(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.user(1)
+		w.user(2)
+		w.start()
+		w.google.DisableRefresh("user-1")
+		a := ask()
+		w.text(a)
+		if a.record.Attempts != 1 {
+			w.Errorf("%d attempts: a token that could not be had is no call", a.record.Attempts)
+		}
+		w.wantCalls("user-1", 0)
+		if s := w.account(1); s.State != "disabled" || !strings.Contains(s.Reason, "invalid_grant") {
+			w.Errorf("account: %s, %q", s.State, s.Reason)
+		}
+		w.text(ask())
+		if got := w.google.Count(googlesim.Match{Backend: googlesim.OAuth, Account: "user-1"}); got != 1 {
+			w.Errorf("%d refreshes of a dead token, want 1", got)
+		}
+	})
+}
+
+func TestRefusedOAuthClientDisablesAllItsAccounts(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.user(1)
+		w.user(2)
+		w.key(3)
+		w.start()
+		w.google.RemoveClient("client")
+		w.text(ask())
+		for n := 1; n <= 2; n++ {
+			if s := w.account(n); s.State != "disabled" {
+				w.Errorf("account %d of the refused client: %s, %q", n, s.State, s.Reason)
+			}
+		}
+		if got := w.google.Count(googlesim.Match{Backend: googlesim.OAuth}); got != 1 {
+			w.Errorf("%d refreshes with a refused client, want 1", got)
+		}
+	})
+}
+
+func TestForbiddenAccountIsDisabledWithTheReasonInWords(t *testing.T) {
+	const again = 30 * time.Minute
+	for reason, probe := range map[string]bool{
+		"TOS_VIOLATION": false, "VALIDATION_REQUIRED": false, "CONSUMER_SUSPENDED": false, "LEAKED": false,
+		"API_KEY_SERVICE_BLOCKED": false, "DENIED": false,
+		"SUBSCRIPTION_REQUIRED": true, "SERVICE_DISABLED": true, "IAM_PERMISSION_DENIED": true,
+	} {
+		t.Run(reason, func(t *testing.T) {
+			both(t, func(w *world, ask func() *answer) {
+				w.key(1)
+				w.key(2)
+				w.start()
+				w.script("key-1", googlesim.Forbidden(reason))
+				w.text(ask())
+				w.wantCalls("", 2)
+				if s := w.account(1); s.State != "disabled" || s.Reason == "" {
+					w.Errorf("account: %s, %q", s.State, s.Reason)
+				}
+				time.Sleep(again - time.Second)
+				w.text(ask())
+				w.wantCalls("key-1", 1)
+				time.Sleep(2 * time.Second)
+				w.text(ask())
+				want := 1
+				if probe {
+					want = 2
+				}
+				w.wantCalls("key-1", want)
+			})
+		})
+	}
+}
+
+func TestUnservedConsumerAccountIsDisabled(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.assist(1, googlesim.Assist{})
+		w.assist(2, googlesim.Assist{Tier: "standard-tier", Licensed: true, ManagedProject: "managed-2"})
+		w.start()
+		w.text(ask())
+		w.wantCalls("user-1", 0)
+		if s := w.account(1); s.State != "disabled" || !strings.Contains(s.Reason, "no longer serves consumer Code Assist accounts") {
+			w.Errorf("account: %s, %q", s.State, s.Reason)
+		}
+		if calls := w.google.Calls(googlesim.Match{Account: "user-2", Method: "streamGenerateContent"}); len(calls) != 1 ||
+			calls[0].Project != "managed-2" {
+			w.Errorf("calls of the licensed account: %+v", calls)
+		}
+	})
+}
+
+func TestFaultOfTheRequestIsToldAndHarmsNoAccount(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("", googlesim.BadRequest("GenerateContentRequest.contents[0].parts[0].text: is not to Google's liking."))
+		e := w.wantError(ask(), http.StatusBadRequest, "invalid_value")
+		if e.Type != "invalid_request_error" || e.Param == nil || *e.Param != "messages[0]" {
+			w.Errorf("error: %+v", e)
+		}
+		w.wantCalls("", 1)
+		w.wantReady(2)
+	})
+}
+
+func TestTooLongPromptIsNamedAsOpenAINamesIt(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("", googlesim.InputTooLong(1200293, 1048576))
+		e := w.wantError(ask(), http.StatusBadRequest, "context_length_exceeded")
+		if !strings.Contains(e.Message, "maximum context length is 1048576 tokens") || !strings.Contains(e.Message, "1200293") {
+			w.Errorf("message: %s", e.Message)
+		}
+		w.wantCalls("", 1)
+		w.wantReady(2)
+	})
+}
+
+func TestModelMissingAtOneAccountIsAskedElsewhere(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		for n := range 6 {
+			w.key(n + 1)
+		}
+		w.start()
+		w.script("key-1", googlesim.ModelMissing(googlesim.Developer, "project-1", model))
+		w.text(ask())
+		w.wantCalls("", 2)
+		if m := w.account(1).Models; len(m) != 1 || m[0].Reason != "not_entitled" {
+			w.Errorf("status: %+v", m)
+		}
+		w.google.Always(googlesim.Match{}, googlesim.ModelMissing(googlesim.Developer, "project-1", model))
+		w.wantError(ask(), http.StatusNotFound, "model_not_found")
+		if calls := w.calls(""); calls > 2+4 {
+			w.Errorf("%d calls for a model nobody has", calls-2)
+		}
+	})
+}
+
+func TestBrokenConnectionIsTriedElsewhere(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("", googlesim.Reset())
+		w.text(ask())
+		w.wantCalls("", 2)
+		w.wantReady(2)
+	})
+}
+
+func TestGoogleOutOfReachIsAnHonestError(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.network.close()
+		a := ask()
+		if a.Code < 500 || a.Code > 504 {
+			w.Errorf("status %d: %s", a.Code, a.Body)
+		}
+		a.clientError(w)
+		w.wantReady(2)
+	})
+}
+
+func TestServerErrorsAreTriedElsewhereAtMostTwice(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault  googlesim.Reply
+		status int
+		calls  int
+	}{
+		"500":      {googlesim.Internal(), http.StatusInternalServerError, 3},
+		"502 HTML": {googlesim.HTML502(), http.StatusBadGateway, 3},
+		"504":      {googlesim.Deadline(), http.StatusGatewayTimeout, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, ask func() *answer) {
+				for n := range 5 {
+					w.key(n + 1)
+				}
+				w.start()
+				w.script("", c.fault)
+				w.text(ask())
+				w.wantCalls("", 2)
+				w.google.Always(googlesim.Match{}, c.fault)
+				a := ask()
+				if a.Code != c.status {
+					w.Errorf("status %d, want %d: %s", a.Code, c.status, a.Body)
+				}
+				a.clientError(w)
+				w.wantCalls("", 2+c.calls)
+				w.wantReady(5)
+			})
+		})
+	}
+}
+
+func TestErrorAsFirstEventIsLikeAnHTTPError(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("key-1", googlesim.FirstEvent(googlesim.RateMinute(model, 37*time.Second)))
+		w.text(ask())
+		w.wantCalls("", 2)
+		w.text(ask())
+		w.wantCalls("key-1", 1)
+		w.google.Always(googlesim.Match{}, googlesim.FirstEvent(googlesim.BadRequest("no.")))
+		w.wantError(ask(), http.StatusBadRequest, "invalid_value")
+		w.wantCalls("key-2", 3)
+	})
+}
+
+func TestEmptyAnswerIsRetriedOnce(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("", googlesim.EmptyStream())
+		w.text(ask())
+		w.wantCalls("", 2)
+		w.google.Always(googlesim.Match{}, googlesim.EmptyStream())
+		a := ask()
+		if a.Code != http.StatusBadGateway {
+			w.Errorf("status %d: %s", a.Code, a.Body)
+		}
+		w.wantCalls("", 4)
+		w.wantReady(2)
+	})
+}
+
+func TestUnusableAnswerIsRetriedOnceThenToldInGooglesWords(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		malformed := googlesim.Unusable("MALFORMED_FUNCTION_CALL", "Malformed function call: print(weather(")
+		w.script("", malformed)
+		w.text(ask())
+		w.wantCalls("", 2)
+		w.google.Always(googlesim.Match{}, malformed)
+		e := w.wantError(ask(), http.StatusBadGateway, "malformed_function_call")
+		if !strings.Contains(e.Message, "Malformed function call") {
+			w.Errorf("message: %s", e.Message)
+		}
+		w.wantCalls("", 4)
+	})
+}
+
+func TestErrorBodiesInOddShapesMeanTheSame(t *testing.T) {
+	plain := googlesim.RateMinute(model, 37*time.Second)
+	for name, fault := range map[string]googlesim.Reply{
+		"array": googlesim.AsArray(plain), "doubled commas": googlesim.WithCommas(plain), "in a message": googlesim.InMessage(plain),
+		"array in a stream": googlesim.FirstEvent(googlesim.AsArray(plain)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, ask func() *answer) {
+				w.key(1)
+				w.key(2)
+				w.start()
+				w.script("key-1", fault)
+				w.text(ask())
+				time.Sleep(36 * time.Second)
+				w.text(ask())
+				w.wantCalls("key-1", 1)
+				time.Sleep(2 * time.Second)
+				w.text(ask())
+				w.wantCalls("key-1", 2)
+			})
+		})
+	}
+}
+
+func TestSilenceIsFilledWithCommentsAndFailoverStaysSilent(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.options.KeepAlive = time.Second
+		w.key(1)
+		w.key(2)
+		w.start()
+		slow := googlesim.RateMinute(model, 37*time.Second)
+		slow.Delay = 4 * time.Second
+		w.script("key-1", slow)
+		timed := newTimedRecorder()
+		r := request(http.MethodPost, chatPath, chat(stream()))
+		record := w.gateway.Route(r).Serve(timed, r, true)
+		if record.Attempts != 2 {
+			w.Errorf("%d attempts", record.Attempts)
+		}
+		if first := timed.writes[0]; first.text != ": keep-alive\n\n" || first.after != time.Second {
+			w.Errorf("first write: %q after %v", first.text, first.after)
+		}
+		if n := strings.Count(timed.Body.String(), ": keep-alive\n\n"); n < 3 || n > 4 {
+			w.Errorf("%d comments in 4 s of silence", n)
+		}
+		if c := w.completion(&answer{ResponseRecorder: timed.ResponseRecorder, record: record}); c.Content == "" || c.Finish != "stop" {
+			w.Errorf("answer after the silence: %+v", c)
+		}
+	})
+}
+
+func TestFailureAfterCommentsIsToldInTheStream(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.options.KeepAlive = time.Second
+		w.key(1)
+		w.start()
+		slow := googlesim.QuotaDay(model)
+		slow.Delay = 3 * time.Second
+		w.script("key-1", slow)
+		a := w.ask(stream())
+		if a.Code != http.StatusOK {
+			w.Fatalf("status %d, but the headers were gone", a.Code)
+		}
+		w.wantInBand(a, "insufficient_quota")
+	})
+}
+
+func TestSlowFirstTokenIsTriedElsewhere(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.options.FirstToken = 20 * time.Second
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.script("key-1", googlesim.Stall())
+		a := ask()
+		w.text(a)
+		if a.took < 20*time.Second || a.took > 25*time.Second {
+			w.Errorf("took %v", a.took)
+		}
+		w.wantCalls("", 2)
+	})
+}
+
+func TestConfiguredLimitIsNeverExceeded(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.limits = []rotator.Limit{{Model: model, RPM: 5, RPD: 20, TPM: 250_000}}
+		w.policy = "headroom"
+		for n := range 5 {
+			w.key(n + 1)
+			w.google.SetLimits("project-"+strconv.Itoa(n+1), "*", googlesim.Limits{RPM: 5, RPD: 20, TPM: 250_000})
+		}
+		w.start()
+		served := 0
+		for range 3 {
+			w.concurrently(40, func() { w.ask(plain()) })
+			served += 25
+			w.wantCalls("", served)
+			time.Sleep(time.Minute + time.Second)
+		}
+		for _, c := range w.google.Calls(googlesim.Match{Method: "streamGenerateContent"}) {
+			if c.Status != http.StatusOK {
+				w.Fatalf("Google refused a call of %s: %d", c.Account, c.Status)
+			}
+		}
+	})
+}
+
+func TestLimitedGroupAmongManyIsAskedOnce(t *testing.T) {
+	simulated(t, func(w *world) {
+		const limited = 500
+		for n := 1; n <= limited+1; n++ {
+			w.key(n)
+			if n <= limited {
+				w.google.SetLimits("project-"+strconv.Itoa(n), "*", googlesim.Limits{RPD: googlesim.NoQuota})
+			}
+		}
+		w.start()
+		requests := 0
+		for ; requests < 200; requests++ {
+			a := w.ask(plain())
+			if a.record.Attempts > 4 {
+				w.Fatalf("%d attempts", a.record.Attempts)
+			}
+			if a.Code == http.StatusOK {
+				break
+			}
+			if a.Code != http.StatusTooManyRequests {
+				w.Fatalf("status %d: %s", a.Code, a.Body)
+			}
+		}
+		for n := 1; n <= limited; n++ {
+			if calls := w.calls("key-" + strconv.Itoa(n)); calls > 1 {
+				w.Fatalf("limited key %d was asked %d times", n, calls)
+			}
+		}
+		if requests >= 200 {
+			w.Error("the one group with quota was never found")
+		}
+	})
+}
+
+func TestColdStartCausesOneRefreshForEachAccountUsed(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.policy = "round_robin"
+		for n := 1; n <= 25; n++ {
+			if n == 3 || n == 17 {
+				continue
+			}
+			w.assist(n, googlesim.Assist{Tier: "standard-tier", Licensed: true, ManagedProject: fmt.Sprint("own-", n)})
+		}
+		w.start()
+		w.concurrently(20, func() { w.text(w.ask(plain())) })
+		used := 0
+		for n := 1; n <= 25; n++ {
+			name := "user-" + strconv.Itoa(n)
+			calls := w.google.Calls(googlesim.Match{Account: name, Method: "streamGenerateContent"})
+			if len(calls) > 0 {
+				used++
+				if got := w.refreshes(name); got != 1 {
+					w.Errorf("%s was refreshed %d times", name, got)
+				}
+			}
+			for _, c := range calls {
+				if c.Project != fmt.Sprint("own-", n) {
+					w.Errorf("%s billed %s", name, c.Project)
+				}
+			}
+		}
+		if used != 20 {
+			w.Errorf("%d accounts used, want 20 in turn", used)
+		}
+	})
+}

@@ -1,0 +1,317 @@
+package gateway_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
+)
+
+// recorded is one exchange with Google that somebody recorded.
+type recorded struct {
+	ID         string          `json:"id"`
+	Method     string          `json:"method"`
+	Provenance string          `json:"provenance"`
+	Status     int             `json:"status"`
+	Response   json.RawMessage `json:"response"`
+	SSE        *string         `json:"sse"`
+	Tags       []string        `json:"tags"`
+}
+
+// recordedAnswers are the generateContent answers that Google gave with status 200.
+func recordedAnswers(t *testing.T) []recorded {
+	lines := bufio.NewScanner(bytes.NewReader(conformance.Data(t, "gemini-recorded.jsonl.gz")))
+	lines.Buffer(nil, 64<<20)
+	var list []recorded
+	for lines.Scan() {
+		var r recorded
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		generates := r.Method == "generateContent" || r.Method == "streamGenerateContent"
+		real := slices.Contains([]string{"recorded", "recorded_stripped", "fixture_official"}, r.Provenance)
+		if generates && real && r.Status == http.StatusOK && (r.SSE != nil || string(r.Response) != "null") {
+			list = append(list, r)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// frames is the answer as the body of a stream.
+func (r *recorded) frames(t testing.TB) string {
+	if r.SSE != nil {
+		return *r.SSE
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, r.Response); err != nil {
+		t.Fatal(err)
+	}
+	return "data: " + compact.String() + "\r\n\r\n"
+}
+
+// wire is as much of Google's answer as the expectations need. It shares no code with what is tested.
+type wire struct {
+	Error      json.RawMessage
+	Candidates []struct {
+		Index   int
+		Content struct {
+			Parts []struct {
+				Text         *string
+				Thought      bool
+				FunctionCall *struct {
+					Name         string
+					Args         json.RawMessage
+					PartialArgs  json.RawMessage
+					WillContinue bool
+				}
+			}
+		}
+		FinishReason string
+	}
+	PromptFeedback *struct{ BlockReason, BlockReasonMessage string }
+	UsageMetadata  *struct {
+		PromptTokenCount, CandidatesTokenCount, ThoughtsTokenCount, ToolUsePromptTokenCount, TotalTokenCount int
+	}
+}
+
+// expectation is what a client must get of a recorded answer.
+type expectation struct {
+	text    map[int]string
+	calls   int
+	blocked bool
+	failed  bool // an error in the answer, or no end to it
+	last    *wire
+}
+
+func expect(frames string) expectation {
+	e := expectation{text: map[int]string{}}
+	finished := false
+	for _, data := range dataOf(frames) {
+		var w wire
+		if err := json.Unmarshal([]byte(data), &w); err != nil || w.Error != nil {
+			e.failed = true
+			continue
+		}
+		if f := w.PromptFeedback; f != nil && (f.BlockReason != "" || f.BlockReasonMessage != "") {
+			e.blocked, finished = true, true
+		}
+		for _, c := range w.Candidates {
+			finished = finished || c.FinishReason != ""
+			for _, p := range c.Content.Parts {
+				switch {
+				case p.Text != nil && !p.Thought:
+					e.text[c.Index] += *p.Text
+				case p.FunctionCall != nil && p.FunctionCall.Name != "":
+					e.calls++
+				}
+			}
+		}
+		if w.UsageMetadata != nil {
+			e.last = &w
+		}
+	}
+	e.failed = e.failed || !finished
+	return e
+}
+
+// dataOf splits a recorded stream into the JSON of its events, and whatever stands between them.
+func dataOf(frames string) []string {
+	var list []string
+	for _, block := range strings.Split(strings.ReplaceAll(frames, "\r\n", "\n"), "\n\n") {
+		if block = strings.TrimSpace(block); block != "" {
+			list = append(list, strings.TrimPrefix(block, "data: "))
+		}
+	}
+	return list
+}
+
+// noOutput are recorded answers in which there is nothing a client could use, and no limit or filter that explains it: they are errors
+// by intention, not by accident.
+func (e *expectation) noOutput() bool {
+	return !e.blocked && e.calls == 0 && strings.Join(slices.Collect(values(e.text)), "") == ""
+}
+
+func values(m map[int]string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, v := range m {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+func TestRecordedAnswersReachTheClientWhole(t *testing.T) {
+	answers := recordedAnswers(t)
+	validator := conformance.NewValidator(t)
+	if len(answers) < 700 {
+		t.Fatalf("only %d recorded answers", len(answers))
+	}
+	both(t, func(w *world, ask func() *answer) {
+		w.key(1)
+		w.start()
+		errors := 0
+		for _, r := range answers {
+			frames := r.frames(w)
+			want := expect(frames)
+			reply := googlesim.Reply{Header: http.Header{"Content-Type": {"text/event-stream"}}, Frames: []string{frames}}
+			stop := w.google.Always(googlesim.Match{}, reply)
+			a := ask()
+			stop()
+			failed := a.Code != http.StatusOK || bytes.Contains(a.Body.Bytes(), []byte(`data: {"error":`))
+			if failed {
+				errors++
+				if !want.failed && !want.noOutput() {
+					w.Errorf("%s: an answer became an error: %s", r.ID, a.Body)
+				}
+				continue
+			}
+			if want.failed {
+				w.Errorf("%s: a broken answer passed for a complete one", r.ID)
+				continue
+			}
+			checkSchema(w, validator, a)
+			compare(w, r.ID, a, want)
+		}
+		w.Logf("%d recorded answers, %d of them errors for the client", len(answers), errors)
+	})
+}
+
+func checkSchema(t testing.TB, v *conformance.Validator, a *answer) {
+	if !strings.HasPrefix(a.Header().Get("Content-Type"), "text/event-stream") {
+		v.Check(t, "CreateChatCompletionResponse", a.Body.Bytes())
+		return
+	}
+	for _, event := range conformance.Events(t, a.Body.Bytes()) {
+		if string(event) != "[DONE]" {
+			v.Check(t, "CreateChatCompletionStreamResponse", event)
+		}
+	}
+}
+
+func compare(t testing.TB, id string, a *answer, want expectation) {
+	t.Helper()
+	var c conformance.Completion
+	if strings.HasPrefix(a.Header().Get("Content-Type"), "text/event-stream") {
+		c = conformance.CheckStream(t, a.Body.Bytes(), true)
+	} else {
+		c = conformance.ParseCompletion(t, a.Body.Bytes())
+	}
+	calls := 0
+	for _, choice := range c.Choices {
+		calls += len(choice.Message.ToolCalls)
+		// Code the model ran is shown in the text between its own words, so these only need to be there in order.
+		if !inOrder(choice.Message.Content, want.text[choice.Index]) {
+			t.Errorf("%s: text of choice %d: %q, want %q", id, choice.Index, choice.Message.Content, want.text[choice.Index])
+		}
+		if choice.FinishReason == "tool_calls" != (len(choice.Message.ToolCalls) > 0) && !want.blocked {
+			t.Errorf("%s: finish reason %s with %d calls", id, choice.FinishReason, len(choice.Message.ToolCalls))
+		}
+	}
+	if calls != want.calls {
+		t.Errorf("%s: %d calls, want %d", id, calls, want.calls)
+	}
+	if want.last == nil {
+		return
+	}
+	u := want.last.UsageMetadata
+	prompt := u.PromptTokenCount + u.ToolUsePromptTokenCount
+	completion := u.CandidatesTokenCount + u.ThoughtsTokenCount
+	if u.ThoughtsTokenCount > 0 && u.PromptTokenCount+u.CandidatesTokenCount == u.TotalTokenCount {
+		completion = u.CandidatesTokenCount // thoughts included already
+	}
+	if c.Usage.PromptTokens != prompt || c.Usage.CompletionTokens != completion || c.Usage.TotalTokens != prompt+completion {
+		t.Errorf("%s: usage %+v, want %d + %d", id, *c.Usage, prompt, completion)
+	}
+}
+
+// inOrder reports whether the words of want are all in got, in that order, and nothing of it is missing.
+func inOrder(got, want string) bool {
+	if got == want {
+		return true
+	}
+	if !strings.Contains(got, "```") {
+		return false
+	}
+	rest := got
+	for _, word := range strings.Fields(want) {
+		_, after, ok := strings.Cut(rest, word)
+		if !ok {
+			return false
+		}
+		rest = after
+	}
+	return true
+}
+
+// refused are the recorded requests that are refused with a 400, and why.
+var refused = map[string]string{}
+
+func TestRecordedRequestsAreAcceptedAndSoIsWhatComesOfThem(t *testing.T) {
+	requests := conformance.Exchanges(t, "chat/completions")
+	if len(requests) < 400 {
+		t.Fatalf("only %d recorded requests", len(requests))
+	}
+	for _, backend := range []string{"gemini_api", "vertex", "code_assist"} {
+		t.Run(backend, func(t *testing.T) {
+			simulated(t, func(w *world) {
+				switch backend {
+				case "gemini_api":
+					w.key(1)
+				case "vertex":
+					w.user(1)
+				default:
+					w.assist(1, googlesim.Assist{Tier: "standard-tier", Licensed: true, ManagedProject: "managed-1"})
+				}
+				w.options.MaxBody = 64 << 20
+				w.start()
+				for _, r := range requests {
+					if r.Status != http.StatusOK {
+						continue
+					}
+					for _, model := range []string{"gemini-2.5-flash", "gemini-3-flash-preview"} {
+						w.replay(r, model)
+					}
+				}
+			})
+		})
+	}
+}
+
+// replay sends a recorded request with a model of ours. Whatever it asked of another provider's model must be answered.
+func (w *world) replay(r conformance.Exchange, model string) {
+	var body map[string]json.RawMessage
+	if err := json.Unmarshal(r.Request, &body); err != nil {
+		w.Fatal(err)
+	}
+	body["model"], _ = json.Marshal(model)
+	text, err := json.Marshal(body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	a := w.send(w.Context(), http.MethodPost, chatPath, string(text), true)
+	if why, known := refused[r.ID]; known {
+		if a.Code != http.StatusBadRequest {
+			w.Errorf("%s is accepted now, though %s", r.ID, why)
+		}
+		return
+	}
+	if a.Code != http.StatusOK || bytes.Contains(a.Body.Bytes(), []byte(`data: {"error":`)) {
+		w.Errorf("%s with %s: %d %s", r.ID, model, a.Code, a.Body)
+		for _, c := range w.google.Calls(googlesim.Match{}) {
+			if c.Status == http.StatusBadRequest {
+				w.Logf("Google refused %.2000s", c.Body)
+			}
+		}
+	}
+	w.google.ForgetCalls()
+}
