@@ -128,8 +128,8 @@ func (c *Catalogue) like(name string) *Model {
 			continue
 		}
 		best := c.unknown[prefix]
-		for longest, m := range c.byID {
-			if len(longest) > len(best.ID) && strings.HasPrefix(name, longest) && name[len(longest)] == '-' {
+		for _, m := range c.models {
+			if len(m.ID) > len(best.ID) && strings.HasPrefix(name, m.ID+"-") {
 				best = m
 			}
 		}

@@ -58,6 +58,15 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestAnUnknownModelIsLikeTheLongestNameItExtends(t *testing.T) {
+	if got := model(t, "gemini-2.5-pro-preview-06-05"); got.Thinking.Budget.Max != 32768 {
+		t.Errorf("%+v is not like gemini-2.5-pro", got)
+	}
+	if got := model(t, "gemini-3.5-flash-lite-001"); got.Thinking.Levels[0] != "MINIMAL" || got.Released != "" {
+		t.Errorf("%+v is not like gemini-3.5-flash-lite", got)
+	}
+}
+
 func TestListOffersTheTextModels(t *testing.T) {
 	var ids []string
 	for _, m := range catalogue.List() {

@@ -259,6 +259,19 @@ func TestCallsAndResults(t *testing.T) {
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"output":1}}},
 				{"functionResponse":{"id":"b","name":"g","response":{"output":2}}}]}]`,
 		}, {
+			name:     "calls in several messages of which none is answered are steps of their own",
+			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig)), assistant(call("b", "g", `{}`, sig)), hi},
+			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}},"thoughtSignature":"` + sig + `"}]},
+				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"error":"Tool result missing."}}}]},
+				{"role":"model","parts":[{"functionCall":{"id":"b","name":"g","args":{}},"thoughtSignature":"` + sig + `"}]},
+				{"role":"user","parts":[{"functionResponse":{"id":"b","name":"g","response":{"error":"Tool result missing."}}}]},` + hiJSON + `]`,
+		}, {
+			name:     "words in a message after a call come after its result",
+			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig)), assistant(text("done")), toolSaid(result("a", `1`)), hi},
+			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}},"thoughtSignature":"` + sig + `"}]},
+				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"output":1}}}]},
+				{"role":"model","parts":[{"text":"done"}]},` + hiJSON + `]`,
+		}, {
 			name:     "words after an unanswered call come after its made-up result",
 			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig)), assistant(text("done")), hi},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}},"thoughtSignature":"` + sig + `"}]},

@@ -78,7 +78,7 @@ func (f *Fold) Finished() bool {
 func (f *Fold) Usage() translate.Usage {
 	u := f.usage
 	completion := u.Candidates + u.Thoughts
-	if u.Thoughts > 0 && u.Prompt+u.ToolUse+u.Candidates == u.Total {
+	if u.Prompt+u.ToolUse+u.Candidates == u.Total {
 		completion = max(u.Candidates, u.Thoughts) // some models count the thoughts as candidates' tokens already
 	}
 	return translate.Usage{

@@ -50,20 +50,12 @@ func (p *partialCall) args() jsontext.Value {
 }
 
 func (p *partialCall) set(piece *PartialArg) {
-	path, ok := strings.CutPrefix(piece.JSONPath, "$")
-	if !ok || path == "" {
+	steps, ok := parsePath(piece.JSONPath)
+	if !ok {
 		return
 	}
 	at := &p.root
-	for depth := 0; path != ""; depth++ {
-		if depth == maxArgDepth {
-			return
-		}
-		var step pathStep
-		step, path, ok = nextStep(path)
-		if !ok {
-			return
-		}
+	for _, step := range steps {
 		switch {
 		case step.end: // $.tags[]: the array itself, empty so far
 			at.become('[')
@@ -170,6 +162,17 @@ type pathStep struct {
 	index int
 	array bool
 	end   bool
+}
+
+// parsePath reads $.a.b, $.a[0], $['k'] and $.a[]. Arguments are an object, so a path begins with one of its members.
+func parsePath(path string) (steps []pathStep, ok bool) {
+	rest, ok := strings.CutPrefix(path, "$")
+	for ok && rest != "" && len(steps) <= maxArgDepth {
+		var step pathStep
+		step, rest, ok = nextStep(rest)
+		steps = append(steps, step)
+	}
+	return steps, ok && 0 < len(steps) && len(steps) <= maxArgDepth && steps[0].name != ""
 }
 
 // nextStep reads one of .name, [0], ['name'], ["name"] and [] from a path.

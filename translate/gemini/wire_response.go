@@ -247,8 +247,7 @@ func (r *Response) candidate() error {
 
 func (r *Response) part(c *Candidate) error {
 	var p *Part
-	c.Parts, p = extend(c.Parts)
-	*p = Part{}
+	c.Parts, p = extend(c.Parts) // cleared by reset
 	return r.in.object(func(name []byte) (err error) {
 		switch string(name) {
 		case "text":

@@ -344,8 +344,8 @@ func TestContentIsNullOnlyBesideCallsWithoutText(t *testing.T) {
 
 func TestEventsThatWouldBreakClientsAreLeftOut(t *testing.T) {
 	c := conformance.CheckStream(t, answer{events: []translate.Event{
-		says("a"), by(1, says("other")), by(-1, says("other")), ends(translate.FinishStop), says("late"), ends(translate.FinishLength), used,
-		{Kind: translate.EventMedia, Media: &translate.Media{MIME: "audio/wav", Data: []byte("x")}},
+		says("a"), by(1, says("other")), by(-1, says("other")), shows("audio/wav", "x"),
+		ends(translate.FinishStop), says("late"), ends(translate.FinishLength), used,
 	}}.write(true), false)
 	if len(c.Choices) != 1 || c.Choices[0].Message.Content != "a" || c.Choices[0].FinishReason != "stop" || c.Choices[0].Message.Images != nil {
 		t.Errorf("%+v", c)
