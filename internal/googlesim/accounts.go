@@ -28,12 +28,13 @@ type Assist struct {
 	Tier string
 	// Licensed users may generate and be onboarded; all others are told so.
 	Licensed bool
-	// ManagedProject is the project Code Assist itself chose for the user: loadCodeAssist and onboardUser answer it. When empty, they
-	// answer the project they were asked about.
+	// ManagedProject is the project Code Assist itself chose for the user: loadCodeAssist and onboardUser answer it. When empty,
+	// they answer the project they were asked about.
 	ManagedProject string
 	// ValidationURL, when set, makes loadCodeAssist ask the user to verify the account there.
 	ValidationURL string
-	// Polls is how often onboarding is still unfinished when the client looks; OnboardError is what it then fails with, if anything.
+	// Polls is how often onboarding is still unfinished when the client looks; OnboardError is what it then fails with, if
+	// anything.
 	Polls        int
 	OnboardError string
 }
@@ -102,9 +103,9 @@ func (s *Server) AddUser(u User) {
 	s.accounts.clients[u.ClientID] = u.ClientSecret
 }
 
-// AddServiceAccount declares a service account of a project and returns its key file. Calls are recorded under its e-mail address,
-// which is name@project.iam.gserviceaccount.com. tokenURI is what the key file names as token endpoint and what assertions must name as
-// their audience; empty stands for the simulator's own, which is known only once the server was started.
+// AddServiceAccount declares a service account of a project and returns its key file. Calls are recorded under its e-mail
+// address, which is name@project.iam.gserviceaccount.com. tokenURI is what the key file names as token endpoint and what
+// assertions must name as their audience; empty stands for the simulator's own, which is known only once the server was started.
 func (s *Server) AddServiceAccount(name, project, tokenURI string) (keyFile []byte, err error) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

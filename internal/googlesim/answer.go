@@ -144,8 +144,8 @@ func (a *answer) whole() *response {
 	return r
 }
 
-// events is the answer as a stream: first the thoughts, then each call, or the text in pieces; from Gemini 3 on an empty text, signed
-// unless the calls are, ends it.
+// events is the answer as a stream: first the thoughts, then each call, or the text in pieces; from Gemini 3 on an empty text,
+// signed unless the calls are, ends it.
 func (a *answer) events() []*response {
 	var pieces [][]part
 	for _, p := range a.parts() {

@@ -119,7 +119,8 @@ func TestWhichToolsAreCalled(t *testing.T) {
 		{"each tool", withTools("The weather and the clock in Paris", weather, clock), []string{paris, `clock{"zone":"Paris"}`}},
 		{"a tool without parameters once", withTools("The clock in Paris and Lima", none), []string{`clock{}`}},
 		{"the first stage", withTools("The weather in Paris then the clock of Lima", weather, clock), []string{paris}},
-		{"mode NONE", question("The weather in Paris", `"tools":[{"functionDeclarations":[`+weather+`]}],"toolConfig":{"functionCallingConfig":{"mode":"NONE"}}`), nil},
+		{"mode NONE", question("The weather in Paris",
+			`"tools":[{"functionDeclarations":[`+weather+`]}],"toolConfig":{"functionCallingConfig":{"mode":"NONE"}}`), nil},
 		{"mode ANY", question("Hello", `"tools":[{"functionDeclarations":[`+none+`]}],"toolConfig":{"functionCallingConfig":{"mode":"ANY"}}`), []string{`clock{}`}},
 		{"allowed names", question("Hello", `"tools":[{"functionDeclarations":[`+weather+`,`+none+`]}],"toolConfig":{"functionCallingConfig":{"mode":"ANY",`+
 			`"allowedFunctionNames":["clock"]}}`), []string{`clock{}`}},
@@ -152,7 +153,8 @@ func TestToolLoopEndsInText(t *testing.T) {
 		for _, p := range content.Parts {
 			if f := p.FunctionCall; f != nil {
 				said = append(said, f.Name)
-				results = append(results, fmt.Sprintf(`{"functionResponse":{"name":%q,"id":%q,"response":{"output":"fine"}}}`, f.Name, f.ID))
+				results = append(results, fmt.Sprintf(`{"functionResponse":{"name":%q,"id":%q,"response":{"output":"fine"}}}`,
+					f.Name, f.ID))
 			} else {
 				said = append(said, *p.Text)
 			}
@@ -170,12 +172,14 @@ func TestToolLoopEndsInText(t *testing.T) {
 func TestJSONAnswersObeyTheirSchema(t *testing.T) {
 	for _, one := range []struct{ name, field, schema, want string }{
 		{"no schema", "", "", `{"answer":"Q"}`},
-		{"required in order", "responseJsonSchema", `{"type":"object","properties":{"b":{"type":"number"},"a":{"type":"string"},"c":{"type":"null"}},` +
-			`"required":["a","b"]}`, `{"b":1,"a":"Q"}`},
+		{"required in order", "responseJsonSchema",
+			`{"type":"object","properties":{"b":{"type":"number"},"a":{"type":"string"},"c":{"type":"null"}},` +
+				`"required":["a","b"]}`, `{"b":1,"a":"Q"}`},
 		{"legacy", "responseSchema", `{"type":"OBJECT","properties":{"n":{"type":"INTEGER"},"s":{"type":"STRING","enum":["x","y"]}},"required":["n","s"]}`,
 			`{"n":1,"s":"x"}`},
 		{"references", "responseJsonSchema", `{"$defs":{"P":{"properties":{"x":{"type":"boolean"}},"required":["x"]}},"type":"object",` +
-			`"properties":{"p":{"type":"array","items":{"$ref":"#/$defs/P"},"minItems":2}},"required":["p"]}`, `{"p":[{"x":true},{"x":true}]}`},
+			`"properties":{"p":{"type":"array","items":{"$ref":"#/$defs/P"},"minItems":2}},"required":["p"]}`,
+			`{"p":[{"x":true},{"x":true}]}`},
 		{"recursion", "responseJsonSchema", `{"$defs":{"N":{"type":"object","properties":{"v":{"const":7},"next":{"anyOf":[{"$ref":"#/$defs/N"},` +
 			`{"type":"null"}]}},"required":["v","next"]}},"$ref":"#/$defs/N"}`,
 			`{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":null}}}}}}`},
@@ -212,7 +216,8 @@ func TestLimitsOfAnAnswer(t *testing.T) {
 		return ""
 	}
 	whole := reply(t, two, question("Q", `"labels":{}`))
-	if got := reply(t, two, config(`"stopSequences":["This"]`)); text(got) != "You asked: Hello. " || got.Candidates[0].FinishReason != "STOP" {
+	if got := reply(t, two, config(`"stopSequences":["This"]`)); text(got) != "You asked: Hello. " ||
+		got.Candidates[0].FinishReason != "STOP" {
 		t.Errorf("stopped at %q for %s", text(got), got.Candidates[0].FinishReason)
 	}
 	if got := reply(t, two, config(`"maxOutputTokens":14`)); text(got) != "You aske" || got.Candidates[0].FinishReason != "MAX_TOKENS" {
@@ -221,13 +226,15 @@ func TestLimitsOfAnAnswer(t *testing.T) {
 	if got := reply(t, two, config(`"maxOutputTokens":14,"thinkingConfig":{"thinkingBudget":0}`)); len(text(got)) != 56 {
 		t.Errorf("without thoughts cut to %q", text(got))
 	}
-	if got := reply(t, three, config(`"maxOutputTokens":2`)); len(got.Candidates[0].Content.Parts) != 0 || got.UsageMetadata.ThoughtsTokenCount != 2 {
+	if got := reply(t, three, config(`"maxOutputTokens":2`)); len(got.Candidates[0].Content.Parts) != 0 ||
+		got.UsageMetadata.ThoughtsTokenCount != 2 {
 		t.Errorf("only thoughts, yet %+v", got.Candidates[0].Content)
 	}
 	if got := reply(t, two, config(`"candidateCount":3`)); len(got.Candidates) != 3 || got.Candidates[2].Index != 2 {
 		t.Errorf("%d candidates", len(got.Candidates))
 	}
-	if u := whole.UsageMetadata; u.TotalTokenCount != u.PromptTokenCount+u.CandidatesTokenCount+u.ThoughtsTokenCount || u.ThoughtsTokenCount != 12 {
+	if u := whole.UsageMetadata; u.TotalTokenCount != u.PromptTokenCount+u.CandidatesTokenCount+u.ThoughtsTokenCount ||
+		u.ThoughtsTokenCount != 12 {
 		t.Errorf("usage %+v", u)
 	}
 }

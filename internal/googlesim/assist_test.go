@@ -93,7 +93,8 @@ func TestOnboardingIsRefused(t *testing.T) {
 		{"ann", `{"tierId":"standard-tier","cloudaicompanionProject":"theirs"}`, 403, "PERMISSION_DENIED"},
 		{"ann", `{"tierId":"standard-tier","cloudaicompanionProject":"mine"}`, 200, "no such organisation"},
 	} {
-		if got := s.post(t, "/v1internal:onboardUser", s.bearer(one.user), one.body); got.status != one.status || !strings.Contains(got.body, one.says) {
+		if got := s.post(t, "/v1internal:onboardUser", s.bearer(one.user), one.body); got.status != one.status ||
+			!strings.Contains(got.body, one.says) {
 			t.Errorf("%s: got %d %s, want %d with %s", one.body, got.status, got.body, one.status, one.says)
 		}
 	}

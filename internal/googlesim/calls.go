@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Call is one call the simulator received. Methods are named as in the URL; the token endpoint's is "token" on backend OAuth, listing
-// models is "models.list" or "models.get", polling an onboarding is "operations.get".
+// Call is one call the simulator received. Methods are named as in the URL; the token endpoint's is "token" on backend OAuth,
+// listing models is "models.list" or "models.get", polling an onboarding is "operations.get".
 type Call struct {
 	Began, Ended time.Time // Ended is zero while the call is being answered
 	Backend      Backend

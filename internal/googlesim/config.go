@@ -58,7 +58,8 @@ func (j *judge) sampling() *apiError {
 		return invalid(logprobsAloneMessage)
 	}
 	if n := len(j.config.get("stopSequences").list()); n > maxStopSequences {
-		return unable("it has %d stopSequence values but the supported range is from 1 (inclusive) to %d (exclusive)", n, maxStopSequences+1)
+		return unable("it has %d stopSequence values but the supported range is from 1 (inclusive) to %d (exclusive)", n,
+			maxStopSequences+1)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The constructors in this file are Replies with the errors that Google is known to give, as recorded or reported. Each fits every
-// backend as far as the simulator is concerned; the comments name the one it is from.
+// The constructors in this file are Replies with the errors that Google is known to give, as recorded or reported. Each fits
+// every backend as far as the simulator is concerned; the comments name the one it is from.
 
 func failure(e *apiError) Reply { return Reply{Status: e.Code, Body: e.body()} }
 

@@ -27,8 +27,8 @@ type member struct {
 // maxDepth is how deeply JSON may nest, as in protobuf's parsers.
 const maxDepth = 100
 
-// parseJSON reads one JSON value, or says what Google says about text that is none. Google accepts repeated names, and the last one
-// counts.
+// parseJSON reads one JSON value, or says what Google says about text that is none. Google accepts repeated names, and the last
+// one counts.
 func parseJSON(data []byte) (*node, *apiError) {
 	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
 	n, err := readNode(d)

@@ -43,7 +43,8 @@ func TestRefreshGrant(t *testing.T) {
 		{"revoked", s.refresh("bob"), 400, `{"error":"invalid_grant","error_description":"Token has been expired or revoked."}`},
 		{"unknown token", edit("refresh_token", "x"), 400, `"invalid_grant"`},
 		{"no token", edit("refresh_token", ""), 400, `"invalid_request"`},
-		{"unknown client", edit("client_id", "x"), 401, `{"error":"invalid_client","error_description":"The OAuth client was not found."}`},
+		{"unknown client", edit("client_id", "x"), 401,
+			`{"error":"invalid_client","error_description":"The OAuth client was not found."}`},
 		{"wrong secret", edit("client_secret", "x"), 401, `"The provided client secret is invalid."`},
 		{"unknown grant", edit("grant_type", "password"), 400, `"unsupported_grant_type"`},
 		{"no grant", edit("grant_type", ""), 400, `"invalid_request"`},
@@ -155,7 +156,8 @@ func TestAssertionGrant(t *testing.T) {
 		{"unknown issuer", sa.assertion(t, rs256, edit(func(c *claims) { c.Issuer = "x" })), 400, "account not found"},
 		{"wrong audience", sa.assertion(t, rs256, edit(func(c *claims) { c.Audience = "x" })), 400, "Failed audience check"},
 		{"no scope", sa.assertion(t, rs256, edit(func(c *claims) { c.Scope = "" })), 400, "invalid_scope"},
-		{"over", sa.assertion(t, rs256, edit(func(c *claims) { c.Issued -= 7200; c.Expires -= 7200 })), 400, "short-lived token (60 minutes)"},
+		{"over", sa.assertion(t, rs256, edit(func(c *claims) { c.Issued -= 7200; c.Expires -= 7200 })), 400,
+			"short-lived token (60 minutes)"},
 		{"not begun", sa.assertion(t, rs256, edit(func(c *claims) { c.Issued += 600; c.Expires += 600 })), 400, "reasonable timeframe"},
 		{"too long", sa.assertion(t, rs256, edit(func(c *claims) { c.Expires++ })), 400, "short-lived token"},
 		{"other algorithm", sa.assertion(t, `{"alg":"none"}`, good), 400, "invalid_grant"},
@@ -168,7 +170,8 @@ func TestAssertionGrant(t *testing.T) {
 			}
 		})
 	}
-	got := s.grant(t, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {sa.assertion(t, rs256, good)}})
+	got := s.grant(t, url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {sa.assertion(t,
+		rs256, good)}})
 	h := http.Header{"Authorization": {"Bearer " + decode[tokenAnswer](t, got.body).AccessToken}}
 	for project, want := range map[string]int{"p": 200, "q": 403} {
 		path := "/v1beta1/projects/" + project + "/locations/global/publishers/google/models/" + two + ":generateContent"
@@ -222,11 +225,14 @@ func TestWhoMayCall(t *testing.T) {
 		{"express mode", express, withKey("key"), plain, 200, ""},
 		{"Code Assist with token", assist, ann, wrapped, 200, ""},
 		{"Code Assist with key", assist, withKey("key"), wrapped, 401, "API keys are not supported"},
-		{"another's project on Code Assist", assist, ann, strings.Replace(wrapped, `"p"`, `"q"`, 1), 403, "cloudaicompanion.companions.generateChat"},
+		{"another's project on Code Assist", assist, ann, strings.Replace(wrapped, `"p"`, `"q"`, 1), 403,
+			"cloudaicompanion.companions.generateChat"},
 		{"no such path", "/v1beta/model", withKey("key"), plain, 404, "<title>Error 404 (Not Found)!!1</title>"},
 		{"no such method", "/v1beta/models/" + two + ":embedNothing", withKey("key"), plain, 404, "Error 404"},
-		{"no such model", "/v1beta/models/gemini-9:generateContent", withKey("key"), plain, 404, "models/gemini-9 is not found for API version v1beta"},
-		{"no such model on Vertex", strings.Replace(vertex, two, "gemma-4-31b-it", 1), ann, plain, 404, "Publisher Model `projects/p/locations/global/"},
+		{"no such model", "/v1beta/models/gemini-9:generateContent", withKey("key"), plain, 404,
+			"models/gemini-9 is not found for API version v1beta"},
+		{"no such model on Vertex", strings.Replace(vertex, two, "gemma-4-31b-it", 1), ann, plain, 404,
+			"Publisher Model `projects/p/locations/global/"},
 		{"no such model on Code Assist", assist, ann, strings.Replace(wrapped, two, four, 1), 404, "Requested entity was not found."},
 	} {
 		t.Run(one.name, func(t *testing.T) {

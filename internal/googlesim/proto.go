@@ -134,8 +134,9 @@ func (p *protoCheck) message(m *protoMessage, n *node, path string) *node {
 		}
 		if f.oneof != "" {
 			if set[f.oneof] {
-				p.complaints = append(p.complaints, fieldViolation{path, fmt.Sprintf("Invalid value at '%s' (oneof), oneof field '%s' is "+
-					"already set. Cannot set '%s'", path, f.oneof, f.name)})
+				p.complaints = append(p.complaints, fieldViolation{path,
+					fmt.Sprintf("Invalid value at '%s' (oneof), oneof field '%s' is "+
+						"already set. Cannot set '%s'", path, f.oneof, f.name)})
 			}
 			set[f.oneof] = true
 		}

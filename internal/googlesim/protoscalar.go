@@ -23,7 +23,8 @@ func (p *protoCheck) enum(f *protoField, n *node, path string) *node {
 	return &node{kind: '"', text: f.values[i]}
 }
 
-// scalar complains about a value that is not of a scalar type. Numbers may be written as strings, and integers with a fraction of zero.
+// scalar complains about a value that is not of a scalar type. Numbers may be written as strings, and integers with a fraction of
+// zero.
 func (p *protoCheck) scalar(kind string, n *node, path string) {
 	ok := false
 	switch kind {

@@ -1,9 +1,9 @@
 package googlesim
 
-// protoTable lists the fields of every request message, a message a paragraph, a field a line: its JSON name, its type, and where it
-// exists: d Developer API, v Vertex AI, a Code Assist, all three when that is not said. A type is a scalar of protobuf's, "any" or
-// "object" for free JSON, enum(A|B) or a message of this table; [] marks repeated fields, {} maps. Of the fields marked =x at most one
-// may be set. The source is Google's published API definitions as its documentation and SDKs show them.
+// protoTable lists the fields of every request message, a message a paragraph, a field a line: its JSON name, its type, and where
+// it exists: d Developer API, v Vertex AI, a Code Assist, all three when that is not said. A type is a scalar of protobuf's,
+// "any" or "object" for free JSON, enum(A|B) or a message of this table; [] marks repeated fields, {} maps. Of the fields marked
+// =x at most one may be set. The source is Google's published API definitions as its documentation and SDKs show them.
 const protoTable = `
 Request
 	model string dv

@@ -7,8 +7,8 @@ import (
 	_ "time/tzdata" // Pacific time, wherever this runs
 )
 
-// Limits are a quota per project and model. Zero means no limit; NoQuota means that the project has none at all, which Google words as
-// "limit: 0".
+// Limits are a quota per project and model. Zero means no limit; NoQuota means that the project has none at all, which Google
+// words as "limit: 0".
 type Limits struct {
 	RPM int64 // requests a minute
 	RPD int64 // requests a day, which ends at midnight Pacific; on Code Assist 24 hours from the first one
@@ -18,8 +18,8 @@ type Limits struct {
 // NoQuota as a limit means that nothing is allowed.
 const NoQuota = -1
 
-// SetLimits gives a project a quota for the models that match a glob. A later call takes precedence over an earlier one. The empty
-// project stands for every project that has no limits of its own for the model.
+// SetLimits gives a project a quota for the models that match a glob. A later call takes precedence over an earlier one. The
+// empty project stands for every project that has no limits of its own for the model.
 func (s *Server) SetLimits(project, model string, l Limits) {
 	s.quota.mu.Lock()
 	defer s.quota.mu.Unlock()

@@ -56,8 +56,8 @@ func newAsker(t *testing.T, c *clock, b Backend, l Limits) asker {
 	return asker{s, t, b, three}
 }
 
-// TestMinuteQuotaRenews checks requests a minute: what is refused does not count, other models and projects are untouched, and the
-// next minute is free.
+// TestMinuteQuotaRenews checks requests a minute: what is refused does not count, other models and projects are untouched, and
+// the next minute is free.
 func TestMinuteQuotaRenews(t *testing.T) {
 	c := noon()
 	c.now = c.now.Add(20*time.Second + 500*time.Millisecond)
@@ -156,7 +156,8 @@ func TestCloudQuotas(t *testing.T) {
 		a := newAsker(t, noon(), Vertex, Limits{RPM: 1})
 		a.want(200)
 		e := decode[status429](t, a.want(429).body).Error
-		if !strings.Contains(e.Message, "for consumer 'project_number:3487") || len(e.Details) != 2 || e.Details[0].Reason != "RATE_LIMIT_EXCEEDED" ||
+		if !strings.Contains(e.Message, "for consumer 'project_number:3487") || len(e.Details) != 2 ||
+			e.Details[0].Reason != "RATE_LIMIT_EXCEEDED" ||
 			e.Details[0].Metadata["quota_limit"] != "GenerateContentRequestsPerMinutePerProjectPerRegion" ||
 			e.Details[0].Metadata["quota_limit_value"] != "1" || e.Details[0].Metadata["quota_location"] != "global" {
 			t.Errorf("%+v", e)
@@ -172,8 +173,10 @@ func TestCloudQuotas(t *testing.T) {
 			t.Errorf("no array: %s", body)
 		}
 		e := decode[[]status429](t, body)[0].Error
-		if e.Message != "You have exhausted your capacity on this model. Your quota will reset after 20s." || e.Details[0].Reason != "RATE_LIMIT_EXCEEDED" ||
-			e.Details[0].Domain != "cloudcode-pa.googleapis.com" || e.Details[0].Metadata["quotaResetTimeStamp"] != "2026-11-20T20:01:00Z" ||
+		if e.Message != "You have exhausted your capacity on this model. Your quota will reset after 20s." ||
+			e.Details[0].Reason != "RATE_LIMIT_EXCEEDED" ||
+			e.Details[0].Domain != "cloudcode-pa.googleapis.com" ||
+			e.Details[0].Metadata["quotaResetTimeStamp"] != "2026-11-20T20:01:00Z" ||
 			e.Details[0].Metadata["quotaResetDelay"] != "20s" || e.Details[1].Delay != "20s" {
 			t.Errorf("%+v", e)
 		}
@@ -184,11 +187,13 @@ func TestCloudQuotas(t *testing.T) {
 		a.want(200)
 		c.now = c.now.Add(5 * time.Hour)
 		e := decode[[]status429](t, a.want(429).body)[0].Error
-		if e.Details[0].Reason != "QUOTA_EXHAUSTED" || e.Details[1].Delay != "68400s" || !strings.HasSuffix(e.Message, "reset after 19h0m0s.") {
+		if e.Details[0].Reason != "QUOTA_EXHAUSTED" || e.Details[1].Delay != "68400s" || !strings.HasSuffix(e.Message,
+			"reset after 19h0m0s.") {
 			t.Errorf("%+v", e)
 		}
 		got := a.post(t, "/v1internal:retrieveUserQuota", a.bearer("user"), `{"project":"p"}`)
-		for _, part := range []string{`"modelId": "gemini-3-flash-preview"`, `"remainingFraction": 0`, `"resetTime": "2026-11-21T20:00:00Z"`} {
+		for _, part := range []string{`"modelId": "gemini-3-flash-preview"`, `"remainingFraction": 0`,
+			`"resetTime": "2026-11-21T20:00:00Z"`} {
 			if !strings.Contains(got.body, part) {
 				t.Errorf("%s does not say %s", got.body, part)
 			}

@@ -20,7 +20,8 @@ const bareMessage = "Request contains an invalid argument."
 // rootPlace is the root of a schema in Vertex AI's names.
 const rootPlace = "parameters"
 
-// schemaWalk checks a schema of the legacy dialect, which is a message of its own: unknown keywords were refused when it was read.
+// schemaWalk checks a schema of the legacy dialect, which is a message of its own: unknown keywords were refused when it was
+// read.
 type schemaWalk struct {
 	judge    *judge
 	function string // whose parameters these are; empty for a response schema

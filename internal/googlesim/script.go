@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Reply says how a call is to be answered. The zero Reply is an empty stream. What Google would refuse anyway is refused, unless the
-// reply is itself a failure.
+// Reply says how a call is to be answered. The zero Reply is an empty stream. What Google would refuse anyway is refused, unless
+// the reply is itself a failure.
 type Reply struct {
 	// Status is 200 when zero. Body is the whole answer of a call that does not stream, or of one that fails.
 	Status int
@@ -17,8 +17,8 @@ type Reply struct {
 
 	// Lead is how many events of the ordinary answer come first; All means the whole of it.
 	Lead int
-	// Events are the answer's further events, as GenerateContentResponse in JSON; they are wrapped and framed as the call asks. A call
-	// that does not stream gets the first of them.
+	// Events are the answer's further events, as GenerateContentResponse in JSON; they are wrapped and framed as the call asks. A
+	// call that does not stream gets the first of them.
 	Events []string
 	// Frames are sent after them, byte for byte, each flushed.
 	Frames []string
@@ -40,7 +40,7 @@ type End uint8
 // The ways to end.
 const (
 	EndClean End = iota
-	EndReset     // the connection is broken; before the headers when nothing was to be sent
+	EndReset     // the connection is reset when nothing was sent yet, else closed in the middle of the body
 	EndHang      // nothing more comes, until the client gives up
 )
 
@@ -68,9 +68,12 @@ type script struct {
 	rules []*rule
 }
 
-// Script answers the next calls that match with these replies, one each in order. Where several scripts match, the oldest is used up
-// first.
+// Script answers the next calls that match with these replies, one each in order. Where several scripts match, the oldest is used
+// up first.
 func (s *Server) Script(m Match, replies ...Reply) {
+	if len(replies) == 0 {
+		return
+	}
 	s.script.mu.Lock()
 	defer s.script.mu.Unlock()
 	s.script.rules = append(s.script.rules, &rule{match: m, replies: replies})

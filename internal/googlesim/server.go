@@ -29,7 +29,8 @@ type Options struct {
 	TokenLifetime time.Duration
 	// Pace is the pause before each event of an ordinary streamed answer.
 	Pace time.Duration
-	// TrustSignatures accepts every well-formed thought signature instead of only those this package issued. For recorded requests.
+	// TrustSignatures accepts every well-formed thought signature instead of only those this package issued. For recorded
+	// requests.
 	TrustSignatures bool
 	// CloudCallIDs lets Vertex AI and Code Assist accept functionCall.id and functionResponse.id, as some deployments do.
 	CloudCallIDs bool

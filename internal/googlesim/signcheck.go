@@ -4,8 +4,8 @@ import "fmt"
 
 const corruptedMessage = "Corrupted thought signature."
 
-// signatures checks, on models that need them, that the first call of each step of the current turn has a thought signature, and that
-// every signature there is was issued by this class of backend.
+// signatures checks, on models that need them, that the first call of each step of the current turn has a thought signature, and
+// that every signature there is was issued by this class of backend.
 func (j *judge) signatures() *apiError {
 	if !j.model.signs() {
 		return nil

@@ -9,8 +9,9 @@ import (
 	"syscall"
 )
 
-// Transport calls the Server without a network, whatever host a URL names: for tests in a testing/synctest bubble, where sockets do not
-// work. Answers stream; a connection the Server breaks shows as syscall.ECONNRESET.
+// Transport calls the Server without a network, whatever host a URL names: for tests in a testing/synctest bubble, where sockets
+// do not work. Answers stream; a connection the Server breaks shows as syscall.ECONNRESET, or io.ErrUnexpectedEOF once the answer
+// began.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ server *Server }
@@ -18,7 +19,7 @@ type transport struct{ server *Server }
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	reader, writer := io.Pipe()
-	stop := context.AfterFunc(ctx, func() { reader.CloseWithError(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { writer.CloseWithError(context.Cause(ctx)) })
 	w := &pipeWriter{header: http.Header{}, body: writer, started: make(chan struct{})}
 	request := r.Clone(ctx)
 	if request.Body == nil {
@@ -36,7 +37,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}()
 		t.server.ServeHTTP(w, request)
 		w.WriteHeader(http.StatusOK)
-		writer.Close()
+		writer.CloseWithError(context.Cause(ctx)) // io.EOF when the client is still there
 	}()
 	select {
 	case <-w.started:
@@ -92,6 +93,6 @@ func (w *pipeWriter) Write(p []byte) (int, error) {
 func (w *pipeWriter) Flush() {}
 
 func (w *pipeWriter) fail() {
-	w.body.CloseWithError(syscall.ECONNRESET)
+	w.body.CloseWithError(io.ErrUnexpectedEOF)
 	w.once.Do(func() { close(w.started) })
 }

@@ -108,8 +108,8 @@ var disputed = map[string]string{
 	"g-8bebbf27443f": "functionResponse.id on Vertex AI: other deployments of it refuse that, see Options.CloudCallIDs",
 }
 
-// TestRecordedRequestsFareAsTheyDidAtGoogle sends every recorded request: what Google answered is answered, what it refused is refused
-// with the same status and words.
+// TestRecordedRequestsFareAsTheyDidAtGoogle sends every recorded request: what Google answered is answered, what it refused is
+// refused with the same status and words.
 func TestRecordedRequestsFareAsTheyDidAtGoogle(t *testing.T) {
 	strict, lax := truthServer(t, Options{TrustSignatures: true}), truthServer(t, Options{TrustSignatures: true, CloudCallIDs: true})
 	all := recordings(t)
@@ -122,10 +122,12 @@ func TestRecordedRequestsFareAsTheyDidAtGoogle(t *testing.T) {
 			got = lax.send(t, r)
 		}
 		if got.status != r.Status {
-			t.Errorf("%s (%s, %s, %s): got %d %s\nGoogle said %d %.300s", r.ID, r.API, r.Model, r.Source, got.status, got.body, r.Status, r.Response)
+			t.Errorf("%s (%s, %s, %s): got %d %s\nGoogle said %d %.300s", r.ID, r.API, r.Model, r.Source, got.status, got.body,
+				r.Status, r.Response)
 			continue
 		}
-		if want := errorMessage(r.Response); r.Status != http.StatusOK && want == "" || numbers(errorMessage([]byte(got.body))) != numbers(want) {
+		if want := errorMessage(r.Response); r.Status != http.StatusOK && want == "" ||
+			numbers(errorMessage([]byte(got.body))) != numbers(want) {
 			t.Errorf("%s:\ngot  %s\nwant %s", r.ID, got.body, want)
 		}
 	}

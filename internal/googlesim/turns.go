@@ -16,8 +16,9 @@ const (
 
 // Messages about turns as recorded or reported.
 const (
-	roleMessage      = "Please use a valid role: user, model."
-	countMessage     = "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn."
+	roleMessage  = "Please use a valid role: user, model."
+	countMessage = "Please ensure that the number of function response parts is equal to the number of function call parts of the " +
+		"function call turn."
 	callOrderMessage = "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
 	answerMessage    = "Please ensure that function response turn comes immediately after a function call turn."
 	endingMessage    = "Requests ending with a model turn are not supported."
@@ -42,7 +43,8 @@ func (t *contentTurn) with(name string) []placedPart {
 
 // dataFields are those of which a part has one.
 var dataFields = []string{
-	"text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult", "toolCall", "toolResponse",
+	"text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult", "toolCall",
+	"toolResponse",
 }
 
 // contents checks that there is something to answer, and that each part is something.
@@ -61,7 +63,8 @@ func (j *judge) contents() *apiError {
 				return refused
 			}
 		}
-		if !j.developer() && c.get("role").str() != "model" && len(parts) == 1 && parts[0].has("text") && parts[0].get("text").str() == "" {
+		if !j.developer() && c.get("role").str() != "model" && len(parts) == 1 && parts[0].has("text") &&
+			parts[0].get("text").str() == "" {
 			return invalid("Unable to submit request because it must have a text parameter. Add a text parameter and try again. Learn more: " +
 				"https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini")
 		}
@@ -178,8 +181,8 @@ func (j *judge) functionTurns() *apiError {
 	return nil
 }
 
-// openCalls are the calls of turn i that the next turn is to answer. Those that the Developer API ran itself, on MCP servers it was
-// given, are answered in the model's turn.
+// openCalls are the calls of turn i that the next turn is to answer. Those that the Developer API ran itself, on MCP servers it
+// was given, are answered in the model's turn.
 func (j *judge) openCalls(i int) []placedPart {
 	calls := j.turns[i].with("functionCall")
 	if !j.turns[i].model {

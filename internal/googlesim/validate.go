@@ -80,7 +80,8 @@ func (s *Server) validate(c *exchange, m *model) *apiError {
 
 func (j *judge) developer() bool { return j.exchange.Backend == Developer }
 
-// field is a complaint about one field in the words of the Developer API, which the cloud backends share unless they have their own.
+// field is a complaint about one field in the words of the Developer API, which the cloud backends share unless they have their
+// own.
 func field(path, format string, args ...any) *apiError {
 	return invalid("* GenerateContentRequest." + path + ": " + fmt.Sprintf(format, args...) + "\n")
 }

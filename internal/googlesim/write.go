@@ -24,8 +24,8 @@ func (s *Server) send(w http.ResponseWriter, c *exchange, status int, contentTyp
 	io.WriteString(w, body)
 }
 
-// refuse sends an error. On streaming calls it is labelled as the stream it is not, and where the answer would have been an array the
-// error is the array's one element; so it always is on Code Assist.
+// refuse sends an error. On streaming calls it is labelled as the stream it is not, and where the answer would have been an array
+// the error is the array's one element; so it always is on Code Assist.
 func (s *Server) refuse(w http.ResponseWriter, c *exchange, e *apiError) {
 	contentType, body := jsonType, e.body()
 	if c.streams() {
@@ -99,8 +99,11 @@ func (t *stream) end() {
 
 func (t *stream) flush() { http.NewResponseController(t.w).Flush() }
 
-// reset breaks the connection in the middle of what it is doing. It does not return.
-func reset(w http.ResponseWriter) {
+// reset breaks the connection. It does not return. What was sent already is left to arrive: a TCP reset could overtake it.
+func reset(w http.ResponseWriter, started bool) {
+	if started {
+		panic(http.ErrAbortHandler)
+	}
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		if tcp, ok := conn.(*net.TCPConn); ok {
 			tcp.SetLinger(0) // an RST instead of an orderly end
@@ -110,8 +113,8 @@ func reset(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// answerScripted answers a call for which the script has a failure, and reports whether it did. What it has for a generate call that
-// may succeed is left in c.reply; other methods know only whole bodies and delays.
+// answerScripted answers a call for which the script has a failure, and reports whether it did. What it has for a generate call
+// that may succeed is left in c.reply; other methods know only whole bodies and delays.
 func (s *Server) answerScripted(w http.ResponseWriter, r *http.Request, c *exchange) bool {
 	c.reply = s.script.next(c.record)
 	switch {
@@ -162,7 +165,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, c *exchange, ordin
 	}
 	switch {
 	case reply.End == EndReset:
-		reset(w)
+		reset(w, t.started)
 	case reply.End == EndHang:
 		<-r.Context().Done()
 	case !t.started && reply.status() != http.StatusOK:
