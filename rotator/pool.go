@@ -115,7 +115,11 @@ func (p *Pool) Acquire(q Query) (*Lease, error) {
 // RetryAfter is how long until a call for the model can be served; 0 when one can be now, and when none ever will be.
 func (p *Pool) RetryAfter(model string) time.Duration {
 	now := time.Now()
-	return p.index(model, now).retryAfter(now)
+	wait := p.index(model, now).retryAfter(now)
+	if until := p.options.Models.overloaded(model, now); !until.IsZero() {
+		wait = max(wait, until.Sub(now))
+	}
+	return wait
 }
 
 // Ready reports whether at least one account is usable for one model or another.

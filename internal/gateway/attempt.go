@@ -199,7 +199,11 @@ func (a *attempt) end(err error) *google.Error {
 	if state != gemini.EndComplete {
 		return a.unfinished(state)
 	}
-	a.note(a.events)
+	for i := range a.events {
+		if ev := &a.events[i]; ev.Kind == translate.EventFinish && ev.Candidate == 0 {
+			a.record.FinishReason = ev.Finish.String()
+		}
+	}
 	if failed := a.write(a.finish); failed != nil {
 		return failed
 	}
@@ -212,18 +216,6 @@ func (a *attempt) end(err error) *google.Error {
 }
 
 func (a *attempt) finish(dst []byte) []byte { return a.writer.Finish(dst) }
-
-// note keeps for the record how the answer ended.
-func (a *attempt) note(events []translate.Event) {
-	for i := range events {
-		switch events[i].Kind {
-		case translate.EventFinish:
-			a.record.FinishReason = events[i].Finish.String()
-		case translate.EventUsage:
-			a.record.Usage = events[i].Usage
-		}
-	}
-}
 
 // usage is what the call cost as far as Google has said, whether or not it was completed.
 func (a *attempt) usage() translate.Usage {

@@ -48,7 +48,6 @@ func TestRevokedKeyIsDisabledAtTheFirstRefusal(t *testing.T) {
 			w.text(ask())
 			w.wantCalls("", n+2) // one more than requests: the revoked key was tried once
 		}
-		w.wantCalls("key-1", 1)
 		if a := w.account(1); a.State != "disabled" || !strings.Contains(a.Reason, "API_KEY_INVALID") {
 			w.Errorf("account of the revoked key: %s, %q", a.State, a.Reason)
 		}
@@ -261,7 +260,7 @@ func TestDeadRefreshTokenDisablesTheAccount(t *testing.T) {
 			w.Errorf("%d attempts: a token that could not be had is no call", a.record.Attempts)
 		}
 		w.wantCalls("user-1", 0)
-		if s := w.account(1); s.State != "disabled" || !strings.Contains(s.Reason, "invalid_grant") {
+		if s := w.account(1); s.State != "disabled" || !strings.Contains(strings.ToLower(s.Reason), "invalid_grant") {
 			w.Errorf("account: %s, %q", s.State, s.Reason)
 		}
 		w.text(ask())

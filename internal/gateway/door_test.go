@@ -59,7 +59,7 @@ func TestBadBodiesAreRefusedInOpenAIsForm(t *testing.T) {
 		}{
 			"malformed": {`{"messages": [`, http.StatusBadRequest, ""},
 			"empty":     {``, http.StatusBadRequest, ""},
-			"bomb":      {`{"messages":` + strings.Repeat("[", 100_000), http.StatusBadRequest, ""},
+			"bomb":      {`{"metadata":` + strings.Repeat("[", 100_000), http.StatusBadRequest, ""},
 			"too large": {big, http.StatusRequestEntityTooLarge, "request_too_large"},
 		} {
 			w.Log(name)

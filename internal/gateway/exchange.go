@@ -82,7 +82,7 @@ func (x *exchange) run(models []*gemini.Model) {
 		if first == nil {
 			first = failed
 		}
-		if x.clientGone() || x.reply.spoken || !worthFallback(failed) {
+		if x.clientGone() || x.reply.spoken || !lacksCapacity(failed) {
 			first = failed
 			break
 		}
@@ -92,9 +92,9 @@ func (x *exchange) run(models []*gemini.Model) {
 
 func (x *exchange) clientGone() bool { return x.gone || x.ctx.Err() != nil }
 
-// worthFallback reports whether another model might answer what this one could not: only when the accounts or the model are out of
-// capacity, never when the request is at fault.
-func worthFallback(e *translate.Error) bool {
+// lacksCapacity reports whether the accounts or the model are at their limits: time may help, or another model. Neither does when the
+// request is at fault.
+func lacksCapacity(e *translate.Error) bool {
 	switch e.Kind {
 	case translate.ErrRateLimit, translate.ErrQuota, translate.ErrOverloaded:
 		return true
@@ -154,7 +154,8 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 			x.attempts.Made++
 			x.record.Attempts++
 		}
-		outcome := rotator.Outcome{Called: a.called, Tokens: int64(a.usage().Prompt)}
+		x.record.Usage = a.usage()
+		outcome := rotator.Outcome{Called: a.called, Tokens: int64(x.record.Usage.Prompt)}
 		if failed == nil {
 			lease.Settle(outcome)
 			return rotator.Decision{}, nil
@@ -189,9 +190,9 @@ func (x *exchange) clientError(a *attempt, failed *google.Error) *translate.Erro
 	return &e
 }
 
-// timed gives a rate limit the time at which the pool, not just the account tried last, can serve the model again.
+// timed gives a lack of capacity the time at which the pool, not just the account tried last, can serve the model again.
 func (x *exchange) timed(m *gemini.Model, e *translate.Error) *translate.Error {
-	if e.Kind != translate.ErrRateLimit && e.Kind != translate.ErrQuota {
+	if !lacksCapacity(e) {
 		return e
 	}
 	e.RetryAfter = max(x.gateway.Pool.RetryAfter(m.ID), time.Second)

@@ -48,6 +48,9 @@ func (s *Stream) next(r *gemini.Response) error {
 	case err != nil:
 		return broken(s.ctx, s.started, err)
 	}
+	if payload[0] == '[' { // an answer never is a list, an error may be
+		return parseError(answer{body: payload, isKey: s.isKey})
+	}
 	if r.Decode(payload) != nil { // what it says may quote the answer
 		return garbled(s.started, "MALFORMED_EVENT", "an event was no valid JSON")
 	}
