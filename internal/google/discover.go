@@ -2,6 +2,7 @@ package google
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -34,13 +35,10 @@ func (m *codeAssist) Mint(ctx context.Context) (*rotator.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	project, err := m.client.discover(ctx, t.Secret, m.configured)
+	project, fault := m.client.discover(ctx, t.Secret, m.configured)
 	known := m.remember(project)
-	if err != nil {
-		// A passing failure is no reason to lose a project that works.
-		if f, ok := errors.AsType[*rotator.Fault](err); known == "" || !ok || f.Kind != rotator.FaultTransient {
-			return nil, err
-		}
+	if fault != nil && (fault.Kind != rotator.FaultTransient || known == "") {
+		return nil, fault // a passing failure is no reason to lose a project that works
 	}
 	t.Project = known
 	return t, nil
@@ -70,11 +68,11 @@ const (
 )
 
 // discover asks Code Assist which project an account works with, and has the account onboarded if it is not yet. configured is the
-// project the operator named, or empty. The errors are *Error or *rotator.Fault.
-func (c *Client) discover(ctx context.Context, token, configured string) (string, error) {
+// project the operator named, or empty. The error is a *rotator.Fault.
+func (c *Client) discover(ctx context.Context, token, configured string) (string, *rotator.Fault) {
 	var loaded loadAnswer
 	err := c.assist(ctx, token, ":loadCodeAssist", loadRequest{configured, newMetadata(configured)}, &loaded)
-	if f, ok := errors.AsType[*rotator.Fault](err); ok && f.Reason == "SECURITY_POLICY_VIOLATED" {
+	if err != nil && err.Reason == "SECURITY_POLICY_VIOLATED" {
 		// Behind VPC Service Controls the question itself is forbidden, the service is not.
 		loaded, err = loadAnswer{CurrentTier: &tier{ID: standardTier}}, nil
 	}
@@ -84,18 +82,24 @@ func (c *Client) discover(ctx context.Context, token, configured string) (string
 	if loaded.CurrentTier != nil {
 		return loaded.project(string(loaded.Project), configured)
 	}
-	if refused := loaded.refusal(configured); refused != nil {
-		return "", refused
+	unserved := loaded.refusal()
+	if unserved != nil && (unserved.Reason != reasonUnsupported || configured == "") {
+		return "", unserved
 	}
+	// With a project, an account that is refused as a consumer's may still have a licence that waits to be used.
 	project, err := c.onboard(ctx, token, loaded.defaultTier(), configured)
-	if err != nil {
+	switch {
+	case err == nil:
+		return loaded.project(project, configured)
+	case unserved != nil && err.Kind != rotator.FaultTransient:
+		return "", unserved
+	default:
 		return "", err
 	}
-	return loaded.project(project, configured)
 }
 
 // onboard has Code Assist set up an account for a tier, and waits until it has. The answer names a project, or not.
-func (c *Client) onboard(ctx context.Context, token, tierID, configured string) (string, error) {
+func (c *Client) onboard(ctx context.Context, token, tierID, configured string) (string, *rotator.Fault) {
 	ctx, cancel := context.WithTimeoutCause(ctx, onboardingLimit, errOnboarding)
 	defer cancel()
 	if tierID == freeTier {
@@ -131,18 +135,20 @@ var errOnboarding = errors.New("onboarding to Code Assist took too long")
 var operationName = regexp.MustCompile(`^operations/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`)
 
 // assist makes one call to Code Assist: with a body a POST, without one a GET.
-func (c *Client) assist(ctx context.Context, token, suffix string, in, out any) error {
+func (c *Client) assist(ctx context.Context, token, suffix string, in, out any) *rotator.Fault {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
 	method, body := http.MethodGet, io.Reader(http.NoBody)
 	if in != nil {
 		encoded, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return assistFault(rotator.FaultDead, "PROJECT_INVALID", err.Error())
 		}
 		method, body = http.MethodPost, bytes.NewReader(encoded)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.endpoints.codeAssist(suffix), body)
 	if err != nil {
-		return err
+		return assistFault(rotator.FaultDead, "ENDPOINT_INVALID", err.Error())
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -153,16 +159,28 @@ func (c *Client) assist(ctx context.Context, token, suffix string, in, out any) 
 		return unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	switch {
 	case err != nil:
 		return unreachable(ctx, err)
 	case resp.StatusCode != http.StatusOK:
-		return parseError(answer{status: resp.StatusCode, body: text})
-	case json.Unmarshal(text, out, lenient) != nil:
+		return accountFault(parseError(answer{status: resp.StatusCode, body: content}).Fault)
+	case json.Unmarshal(content, out, lenient) != nil:
 		return assistFault(rotator.FaultTransient, "ANSWER_NOT_JSON", "Code Assist's answer is not understood")
 	}
 	return nil
+}
+
+// accountFault is a fault of a call that no client asked for: it can only be the account's, or pass.
+func accountFault(f *rotator.Fault) *rotator.Fault {
+	switch f.Kind {
+	case rotator.FaultDead, rotator.FaultSetup, rotator.FaultUnauthorized:
+	case rotator.FaultRequest, rotator.FaultNotEntitled:
+		f.Kind = rotator.FaultSetup // it was asked with this account's project and tier
+	default:
+		f.Kind = rotator.FaultTransient
+	}
+	return f
 }
 
 func assistFault(kind rotator.FaultKind, reason, message string) *rotator.Fault {
@@ -238,29 +256,24 @@ func (p *projectRef) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // project settles which project an account works with: the one Code Assist says, else the one the operator named.
-func (a *loadAnswer) project(found, configured string) (string, error) {
-	switch {
-	case found != "":
-		return found, nil
-	case configured != "":
-		return configured, nil
-	default:
-		return "", assistFault(rotator.FaultDead, "PROJECT_REQUIRED", a.reasons("this account needs a Google Cloud project: configure one"))
+func (a *loadAnswer) project(found, configured string) (string, *rotator.Fault) {
+	if project := cmp.Or(found, configured); project != "" {
+		return project, nil
 	}
+	return "", assistFault(rotator.FaultDead, "PROJECT_REQUIRED", a.reasons("this account needs a Google Cloud project: configure one"))
 }
 
-// refusal is why an account that has no tier cannot get one; nil when it may.
-func (a *loadAnswer) refusal(configured string) error {
+const reasonUnsupported = "UNSUPPORTED_CLIENT"
+
+// refusal is why an account that has no tier is not served; nil when it may get one.
+func (a *loadAnswer) refusal() *rotator.Fault {
 	for _, t := range a.IneligibleTiers {
 		if t.ReasonCode == "VALIDATION_REQUIRED" && t.ValidationURL != "" {
 			return assistFault(rotator.FaultDead, string(t.ReasonCode), "Google wants a person to verify the account at "+string(t.ValidationURL))
 		}
 	}
-	if configured != "" {
-		return nil // a licence in that project may give what consumers no longer get
-	}
-	if slices.ContainsFunc(a.IneligibleTiers, func(t ineligibleTier) bool { return t.ReasonCode == "UNSUPPORTED_CLIENT" }) {
-		return assistFault(rotator.FaultDead, "UNSUPPORTED_CLIENT", "Google no longer serves consumer Code Assist accounts")
+	if slices.ContainsFunc(a.IneligibleTiers, func(t ineligibleTier) bool { return t.ReasonCode == reasonUnsupported }) {
+		return assistFault(rotator.FaultDead, reasonUnsupported, "Google no longer serves consumer Code Assist accounts")
 	}
 	return nil
 }

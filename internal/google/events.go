@@ -256,12 +256,14 @@ func (r *eventReader) makeRoom() bool {
 
 // shrink lets go of a buffer that an unusually large event has left behind.
 func (r *eventReader) shrink() {
-	if rest := r.end - r.pos; len(r.buf) > keepBuffer && rest <= firstBuffer/2 {
-		buf := make([]byte, firstBuffer)
-		r.end = copy(buf, r.buf[r.pos:r.end])
-		r.scan -= r.pos
-		r.buf, r.pos = buf, 0
+	size := max(firstBuffer, 2*(r.end-r.pos))
+	if len(r.buf) <= keepBuffer || size > keepBuffer {
+		return
 	}
+	buf := make([]byte, size)
+	r.end = copy(buf, r.buf[r.pos:r.end])
+	r.scan -= r.pos
+	r.buf, r.pos = buf, 0
 }
 
 // valueScanner finds the end of one JSON object.

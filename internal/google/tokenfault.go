@@ -3,7 +3,6 @@ package google
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -40,12 +39,12 @@ func tokenFault(ctx context.Context, err error) *rotator.Fault {
 	}
 	_ = json.Unmarshal(refused.Body, &body, lenient) // what is not JSON names no error
 	f := &rotator.Fault{
-		Kind:    tokenFaultByStatus(refused.Response.StatusCode),
+		Kind:    rotator.FaultTransient, // also a 429: it is the endpoint's limit, not a model's
 		Status:  refused.Response.StatusCode,
 		Reason:  strings.ToUpper(shorten(string(body.Error))),
 		Message: scrubSecrets(string(body.Description)),
 	}
-	if kind, known := tokenErrors[string(body.Error)]; known && f.Kind == rotator.FaultTransient && f.Status < 500 {
+	if kind, known := tokenErrors[string(body.Error)]; known && f.Status < 500 {
 		f.Kind = kind
 	}
 	switch {
@@ -59,13 +58,6 @@ func tokenFault(ctx context.Context, err error) *rotator.Fault {
 		f.Kind, f.Reason, f.Message = rotator.FaultSetup, "CLOCK_SKEW", "this machine's clock is wrong: "+f.Message
 	}
 	return f
-}
-
-func tokenFaultByStatus(status int) rotator.FaultKind {
-	if status == http.StatusTooManyRequests {
-		return rotator.FaultRateShort
-	}
-	return rotator.FaultTransient
 }
 
 // unreachable is the fault of a token endpoint that did not answer, or not sensibly.
