@@ -216,6 +216,9 @@ func TestLimitsOfAnAnswer(t *testing.T) {
 		return ""
 	}
 	whole := reply(t, two, question("Q", `"labels":{}`))
+	if got := reply(t, "gemini-flash-latest", question("Q", `"labels":{}`)); got.ModelVersion != "gemini-3.8-flash" {
+		t.Errorf("an alias answers as %s", got.ModelVersion)
+	}
 	if got := reply(t, two, config(`"stopSequences":["This"]`)); text(got) != "You asked: Hello. " ||
 		got.Candidates[0].FinishReason != "STOP" {
 		t.Errorf("stopped at %q for %s", text(got), got.Candidates[0].FinishReason)

@@ -186,6 +186,13 @@ func TestScriptsOfOtherMethods(t *testing.T) {
 			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
+	s.Script(Match{Method: "generateContent"}, Reply{Body: "{}"}, Slow(0, 0))
+	for _, part := range []string{"{}", `"finishReason": "STOP"`} {
+		body := `{"model":"` + three + `","project":"p","request":` + talk(user(hello)) + `}`
+		if got := s.post(t, "/v1internal:generateContent", s.bearer("ann"), body); !strings.Contains(got.body, part) {
+			t.Errorf("%s does not say %s", got.body, part)
+		}
+	}
 	s.Script(Match{Method: "loadCodeAssist"}, Reply{Body: "{}"})
 	if got := s.post(t, "/v1internal:loadCodeAssist", s.bearer("ann"), "{}"); got.body != "{}" {
 		t.Error(got.body)

@@ -11,7 +11,7 @@ func (j *judge) jsonSchema(schema *node, tooDeep string) *apiError {
 	if !schema.isObject() {
 		return invalid(bareMessage)
 	}
-	if schema.depth() > 2*maxSchemaDepth { // each subschema is an object inside properties, $defs or a list
+	if schema.depth() > 2*maxSchemaDepth+1 { // each subschema is an object inside properties, $defs or a list
 		return invalid(tooDeep)
 	}
 	w := jsonSchemaWalk{root: schema}
