@@ -25,7 +25,7 @@ type Event struct {
 	Call      *Call
 	Media     *Media
 	Citation  *Citation
-	Signature Signature
+	Signature Signature // EventSignature; EventMedia may carry its own, and a call's is in the Call
 	Finish    Finish
 	Usage     Usage
 }

@@ -189,7 +189,7 @@ func (f *Fold) call(dst []translate.Event, index int, fc *FunctionCall, signatur
 		if fc.Name == "" {
 			return dst // the end mark of a call that was complete already
 		}
-		return f.emitCall(dst, index, fc.ID, fc.Name, fc.Args, signature)
+		return f.emitCall(dst, index, &translate.Call{ID: fc.ID, Name: fc.Name, Args: fc.Args, Signature: signature})
 	}
 	c.partial.add(fc)
 	if !fc.WillContinue {
@@ -206,24 +206,22 @@ func (f *Fold) flushPartial(dst []translate.Event, index int) []translate.Event 
 		return dst
 	}
 	c.partial = nil
-	return f.emitCall(dst, index, p.id, p.name, p.args(), p.signature)
+	return f.emitCall(dst, index, &translate.Call{ID: p.id, Name: p.name, Args: p.args(), Signature: p.signature})
 }
 
-func (f *Fold) emitCall(dst []translate.Event, index int, id, name string, args jsontext.Value, signature translate.Signature) []translate.Event {
+func (f *Fold) emitCall(dst []translate.Event, index int, call *translate.Call) []translate.Event {
 	if f.names == nil {
 		n := newNames(f.request.Tools)
 		f.names = &n
 	}
-	if len(args) == 0 {
-		args = noArgs
+	call.Name = f.names.toClient(call.Name)
+	if len(call.Args) == 0 {
+		call.Args = noArgs
 	}
 	c := &f.candidates[index]
 	c.calls++
 	c.content = true
-	return append(dst, translate.Event{
-		Kind: translate.EventCall, Candidate: index,
-		Call: &translate.Call{ID: id, Name: f.names.toClient(name), Args: args, Signature: signature},
-	})
+	return append(dst, translate.Event{Kind: translate.EventCall, Candidate: index, Call: call})
 }
 
 func (f *Fold) signature(value string) translate.Signature {

@@ -39,8 +39,9 @@ var meaningless = map[string]bool{
 	"strict": true, "defer_loading": true, "cache_control": true, "eager_input_streaming": true, "encrypted": true,
 }
 
-// schemaCleaner rewrites JSON Schemas into the dialect of Google's …JsonSchema fields, which ignore most of what they do not know. It is
-// deterministic, keeps the order of members, and leaves its input alone. The zero schemaCleaner is ready; its results share memory.
+// schemaCleaner rewrites JSON Schemas into the dialect of Google's …JsonSchema fields, which ignore most of what they do not
+// know. It is deterministic, keeps the order of members, and leaves its input alone. The zero schemaCleaner is ready; its results
+// share memory.
 type schemaCleaner struct {
 	dec jsontext.Decoder
 	out []byte

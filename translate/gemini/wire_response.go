@@ -113,8 +113,8 @@ type GroundingSupport struct {
 	ChunkIndices []int `json:"groundingChunkIndices"`
 }
 
-// Decode reads one payload: an answer as the Developer API and Vertex send it, or wrapped as {"response":…} as Code Assist does. What
-// it does not know it passes over, so that a new field, part or enum of Google's does no harm; only malformed JSON is an error, and
+// Decode reads one payload: an answer as the Developer API and Vertex send it, or wrapped as {"response":…} as Code Assist does.
+// What it does not know it passes over, so that a new field, part or enum of Google's does no harm; only malformed JSON is an error, and
 // after one the Response holds nothing of use. The payload is not kept.
 func (r *Response) Decode(payload []byte) error {
 	r.reset()
