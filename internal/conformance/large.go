@@ -11,7 +11,7 @@ import (
 func LargeChatRequest() []byte {
 	type object map[string]any
 	prose := strings.Repeat("The gateway keeps one conversation model between what clients say and what Google hears. ", 8)
-	messages := []object{{"role": "system", "content": prose}}
+	messages := append(make([]object, 0, 121), object{"role": "system", "content": prose})
 	for i := range 40 {
 		id := fmt.Sprintf("call_%024d", i)
 		arguments := fmt.Sprintf(`{"path":"internal/gateway/file_%d.go","offset":%d,"limit":200,"pattern":"func \\(x \\*Route\\)"}`, i, i*200)
@@ -24,7 +24,7 @@ func LargeChatRequest() []byte {
 			object{"role": "tool", "tool_call_id": id, "content": result},
 		)
 	}
-	var tools []object
+	tools := make([]object, 0, 40)
 	for i := range 40 {
 		properties := object{}
 		for j := range 6 {

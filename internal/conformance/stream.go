@@ -221,7 +221,7 @@ func (s *streamCheck) completion() Completion {
 	for _, name := range sharedMembers {
 		whole[name] = s.first[name]
 	}
-	var choices []any
+	choices := make([]any, 0, len(s.choices))
 	for i, c := range s.choices {
 		if c.finish == "" {
 			s.tb.Errorf("choice %d never finishes, at which openai-node's helper throws", i)

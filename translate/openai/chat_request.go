@@ -136,8 +136,10 @@ func (r *chatRequest) addSampling(to *translate.Request) *translate.Error {
 		value      *float64
 		least, top float64
 	}{
-		{"temperature", r.Temperature, 0, 2}, {"top_p", r.TopP, 0, 1},
-		{"frequency_penalty", r.FrequencyPenalty, -2, 2}, {"presence_penalty", r.PresencePenalty, -2, 2},
+		{"temperature", r.Temperature, 0, 2},
+		{"top_p", r.TopP, 0, 1},
+		{"frequency_penalty", r.FrequencyPenalty, -2, 2},
+		{"presence_penalty", r.PresencePenalty, -2, 2},
 	} {
 		if failed := decimalWithin(d.param, d.value, d.least, d.top); failed != nil {
 			return failed
@@ -281,8 +283,13 @@ func (r *chatRequest) nameIgnored(to *translate.Request) {
 		name string
 		odd  bool
 	}{
-		{"stream_options", r.StreamOptions.odd}, {"reasoning", r.Reasoning.odd}, {"include_reasoning", r.IncludeReasoning.odd},
-		{"thinking", r.Thinking.odd}, {"google", r.Google.odd}, {"extra_body", r.ExtraBody.odd}, {"usage", r.Usage.odd},
+		{"stream_options", r.StreamOptions.odd},
+		{"reasoning", r.Reasoning.odd},
+		{"include_reasoning", r.IncludeReasoning.odd},
+		{"thinking", r.Thinking.odd},
+		{"google", r.Google.odd},
+		{"extra_body", r.ExtraBody.odd},
+		{"usage", r.Usage.odd},
 	} {
 		if o.odd {
 			to.Ignored = append(to.Ignored, o.name)

@@ -31,7 +31,6 @@ type chatWriter struct {
 
 // chatChoice is the state of one choice.
 type chatChoice struct {
-	begun     bool
 	finish    string // finish_reason; empty until it is known
 	calls     int
 	signature translate.Signature // of the text
@@ -94,6 +93,7 @@ func (w *chatWriter) Append(dst []byte, ev *translate.Event) []byte {
 		dst = w.text(dst, ev.Candidate, fieldRefusal, ev.Text)
 	case translate.EventFinish:
 		dst = w.end(dst, ev.Candidate, w.finishReason(ev.Finish))
+	case translate.EventUsage: // of no choice, see above
 	}
 	return dst
 }
