@@ -126,6 +126,24 @@ func TestEstimateIsCorrected(t *testing.T) {
 	})
 }
 
+func TestUnusedTokensAreThereAtOnce(t *testing.T) {
+	p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", TPM: 100}}})
+	lease := take(t, p, Query{Model: "m", Tokens: 100})
+	refused(t, p, Query{Model: "m", Tokens: 1})
+	lease.Settle(Outcome{Called: true, Tokens: 40})
+	take(t, p, Query{Model: "m", Tokens: 60})
+}
+
+func TestLongestShortageCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", RPM: 1, RPD: 1000}}})
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: 5 * time.Minute})
+		if e := refused(t, p, Query{Model: "m"}); e.RetryAfter != 5*time.Minute {
+			t.Errorf("retry after %v, want the cooldown's end", e.RetryAfter)
+		}
+	})
+}
+
 // A prompt too large for what is left of a minute keeps nobody else out.
 func TestSmallPromptsPassLargeOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

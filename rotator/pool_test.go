@@ -226,6 +226,9 @@ func TestManyTries(t *testing.T) {
 	if len(seen) != 20 {
 		t.Errorf("20 tries went to %d accounts", len(seen))
 	}
+	if e := refused(t, p, Query{Model: "m", Tried: &tried}); e.Cause != CauseTried {
+		t.Errorf("cause %v", e.Cause)
+	}
 }
 
 func TestOverloadedModelKeepsNewRequestsAway(t *testing.T) {
@@ -329,6 +332,60 @@ func TestAccountRefusedTwiceRestsAndIsGivenUpTheThirdTime(t *testing.T) {
 		}
 		if d := refuse(); !d.Until.IsZero() {
 			t.Errorf("disabled until %v, want for good", d.Until)
+		}
+	})
+}
+
+func TestOnlyRefusedTokensCountAsRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		for range 3 {
+			fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultSetup})
+			time.Sleep(30 * time.Minute)
+		}
+		lease := take(t, p, Query{Model: "m"})
+		lease.Renew(nil)
+		if d := lease.Decide(&Fault{Kind: FaultUnauthorized}, Attempts{}); d.Until.IsZero() {
+			t.Error("the first refused token disables for good")
+		}
+	})
+}
+
+// A disabled account that is looked at again while its group cools brings nothing back.
+func TestRetryAfterIsTheLaterOfAccountAndGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup()
+		p := NewPool([]Candidate{candidate(1, g), candidate(2, g)}, Options{Policy: fillFirst{}})
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultSetup})
+		call(t, p, "m")
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultQuotaLong, Delay: time.Hour})
+		for range 2 {
+			if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseQuota || e.RetryAfter != time.Hour {
+				t.Errorf("cause %v, retry after %v, want an hour", e.Cause, e.RetryAfter)
+			}
+		}
+		time.Sleep(time.Hour)
+		if got := call(t, p, "m"); got != 1 {
+			t.Errorf("account %d, want the first again", got)
+		}
+	})
+}
+
+func TestForgottenFactsAreNotAddedTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup()
+		p := NewPool([]Candidate{candidate(1, g)}, Options{})
+		call(t, p, "m")
+		for i := range maxFacts {
+			time.Sleep(time.Second)
+			g.facts(fmt.Sprint(i)).used = time.Now().UnixNano()
+		}
+		if g.known("m") != nil {
+			t.Fatal("the model unused for longest is remembered")
+		}
+		call(t, p, "m")
+		if f := g.known("m"); f == nil || f.minute.calls != 1 {
+			t.Error("the call was counted where nobody looks")
 		}
 	})
 }

@@ -59,3 +59,15 @@ func TestSnapshotShowsGroupWithoutHeadroomAsCooling(t *testing.T) {
 		}
 	})
 }
+
+func TestSnapshotShowsOnlyModelsThatTheAccountMayServe(t *testing.T) {
+	g := NewGroup()
+	candidates := []Candidate{candidate(1, g), candidate(2, g)}
+	candidates[1].Credential.Models = []string{"other"}
+	p := NewPool(candidates, Options{})
+	call(t, p, "m")
+	s := p.Snapshot()
+	if len(s.Accounts[0].Models) != 1 || len(s.Accounts[1].Models) != 0 {
+		t.Errorf("status shows %+v", s.Accounts)
+	}
+}

@@ -22,21 +22,38 @@ type mint struct {
 	takes time.Duration // to mint one
 	fault error         // instead of a token
 	calls atomic.Int64
+
+	mu    sync.Mutex  // for changes meanwhile
 	times []time.Time // of the calls
 }
 
 func (m *mint) Mint(ctx context.Context) (*Token, error) {
 	n := m.calls.Add(1)
+	m.mu.Lock()
+	life, takes, fault := m.life, m.takes, m.fault
 	m.times = append(m.times, time.Now())
+	m.mu.Unlock()
 	select {
-	case <-time.After(m.takes):
+	case <-time.After(takes):
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if m.fault != nil {
-		return nil, m.fault
+	if fault != nil {
+		return nil, fault
 	}
-	return &Token{Secret: fmt.Sprint(n), Expiry: time.Now().Add(m.life)}, nil
+	return &Token{Secret: fmt.Sprint(n), Expiry: time.Now().Add(life)}, nil
+}
+
+func (m *mint) slow(takes time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.takes = takes
+}
+
+func (m *mint) fail(fault error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault = fault
 }
 
 // lone returns a pool of one account with that minter.
@@ -109,7 +126,7 @@ func TestTokenIsRefreshedAheadOfItsEnd(t *testing.T) {
 				if got := token(t, p); got != "1" || m.calls.Load() != 1 {
 					t.Errorf("before: token %s after %d refreshes", got, m.calls.Load())
 				}
-				m.takes = test.takes
+				m.slow(test.takes)
 				time.Sleep(test.last - test.earliest + 2*time.Millisecond)
 				synctest.Wait()
 				if got := token(t, p); got != "1" || m.calls.Load() != 2 {
@@ -133,7 +150,7 @@ func TestOldTokenIsUsedUntilItsEndWhileRefreshingFails(t *testing.T) {
 		defer a.Close()
 		start := time.Now()
 		token(t, p)
-		m.fault = &Fault{Kind: FaultTransient, Status: 500, Reason: "internal_failure"}
+		m.fail(&Fault{Kind: FaultTransient, Status: 500, Reason: "internal_failure"})
 		time.Sleep(time.Hour - time.Millisecond)
 		synctest.Wait()
 		if got := token(t, p); got != "1" {
@@ -150,11 +167,20 @@ func TestOldTokenIsUsedUntilItsEndWhileRefreshingFails(t *testing.T) {
 		if len(retries) < 8 {
 			t.Errorf("%d tries since %v, want them to go on", len(retries), retries[0].Sub(start))
 		}
-		m.fault = nil
+		m.fail(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := token(t, p); got == "1" {
+		fresh := token(t, p)
+		if fresh == "1" {
 			t.Error("the token is past its end")
+		}
+		// The next trouble starts with short waits again.
+		m.fail(&Fault{Kind: FaultTransient})
+		before := len(m.times)
+		time.Sleep(56 * time.Minute)
+		synctest.Wait()
+		if got := m.times[before+1].Sub(m.times[before]); got > time.Second {
+			t.Errorf("the first retry comes after %v, want a second at most", got)
 		}
 	})
 }
@@ -165,7 +191,7 @@ func TestConcurrentRefusalsCauseOneRefresh(t *testing.T) {
 		p, a := lone(m)
 		defer a.Close()
 		token(t, p)
-		m.takes = time.Second
+		m.slow(time.Second)
 		var wg sync.WaitGroup
 		for i := range 20 {
 			wg.Go(func() {
@@ -239,6 +265,35 @@ func TestSlowRefreshSendsRequestsElsewhere(t *testing.T) {
 	})
 }
 
+func TestSlowRefreshThatSucceedsEndsTheOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := lone(&mint{life: time.Hour, takes: 20 * time.Second})
+		defer a.Close()
+		tokenFault(t, p)
+		if s := p.Snapshot().Accounts[0]; s.State != "cooling" {
+			t.Errorf("state is %s while the token cannot be had", s.State)
+		}
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if s := p.Snapshot().Accounts[0]; s.State != "ready" || !s.Token.Cached {
+			t.Errorf("state is %s although the token has come", s.State)
+		}
+	})
+}
+
+// A request that was given the account before it failed does not ask again for a token that is dead.
+func TestDeadRefreshTokenIsNotAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mint{fault: &Fault{Kind: FaultDead}}
+		p, _ := lone(m)
+		late := take(t, p, Query{Model: "m"})
+		tokenFault(t, p)
+		if _, err := late.Token(t.Context()); err == nil || m.calls.Load() != 1 {
+			t.Errorf("error %v after %d refreshes", err, m.calls.Load())
+		}
+	})
+}
+
 func TestAccountWithoutTokenIsSparedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &mint{life: time.Hour, fault: errors.New("dial tcp: connection refused")}
@@ -253,7 +308,7 @@ func TestAccountWithoutTokenIsSparedForAWhile(t *testing.T) {
 			t.Errorf("status shows %s, %q", s.State, s.Reason)
 		}
 		time.Sleep(e.RetryAfter)
-		m.fault = nil
+		m.fail(nil)
 		if got := token(t, p); got != "2" {
 			t.Errorf("token is %s", got)
 		}
@@ -301,21 +356,23 @@ func TestRefusedClientDisablesAllItsAccounts(t *testing.T) {
 }
 
 func TestRefreshAheadThatIsRefusedDisablesTheAccount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := &mint{life: time.Hour}
-		p, _ := lone(m)
-		var told []Change
-		p.options.Notify = func(c Change) { told = append(told, c) }
-		token(t, p)
-		m.fault = &Fault{Kind: FaultDead, Reason: "invalid_grant"}
-		time.Sleep(56 * time.Minute)
-		synctest.Wait()
-		refused(t, p, Query{Model: "m"})
-		refused(t, p, Query{Model: "m"})
-		if len(told) != 1 || told[0].State != "disabled" || told[0].Reason != "invalid_grant" {
-			t.Errorf("told %+v, want once that it is disabled", told)
-		}
-	})
+	for _, kind := range []FaultKind{FaultDead, FaultClientDead, FaultSetup} {
+		synctest.Test(t, func(t *testing.T) {
+			m := &mint{life: time.Hour}
+			p, _ := lone(m)
+			var told []Change
+			p.options.Notify = func(c Change) { told = append(told, c) }
+			token(t, p)
+			m.fail(&Fault{Kind: kind, Reason: "refused"})
+			time.Sleep(56 * time.Minute)
+			synctest.Wait()
+			refused(t, p, Query{Model: "m"})
+			refused(t, p, Query{Model: "m"})
+			if len(told) != 1 || told[0].State != "disabled" || told[0].Reason != "refused" {
+				t.Errorf("kind %d: told %+v, want once that it is disabled", kind, told)
+			}
+		})
+	}
 }
 
 func TestClosedAccountRefreshesOnlyOnDemand(t *testing.T) {
@@ -334,6 +391,12 @@ func TestClosedAccountRefreshesOnlyOnDemand(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		if n := m.calls.Load(); n != 2 {
 			t.Errorf("%d refreshes were planned after Close", n-2)
+		}
+		p, a = lone(m)
+		a.Close()
+		token(t, p)
+		if a.refresh.ahead != nil {
+			t.Error("a timer was started after Close")
 		}
 	})
 }
