@@ -114,8 +114,10 @@ func TestWhichToolsAreCalled(t *testing.T) {
 		{"a word of its name", withTools("What is the weather in Paris?", weather), []string{paris}},
 		{"its name", withTools("Use get_weather for Paris", weather), []string{paris}},
 		{"not just part of a word", withTools("o'clocklike", none), nil},
-		{"each place", withTools("Compare the weather in Paris, New York, and Lima today", weather),
-			[]string{paris, `get_weather{"city":"New York","unit":"c","days":2}`, `get_weather{"city":"Lima","unit":"c","days":2}`}},
+		{
+			"each place", withTools("Compare the weather in Paris, New York, and Lima today", weather),
+			[]string{paris, `get_weather{"city":"New York","unit":"c","days":2}`, `get_weather{"city":"Lima","unit":"c","days":2}`},
+		},
 		{"each tool", withTools("The weather and the clock in Paris", weather, clock), []string{paris, `clock{"zone":"Paris"}`}},
 		{"a tool without parameters once", withTools("The clock in Paris and Lima", none), []string{`clock{}`}},
 		{"the first stage", withTools("The weather in Paris then the clock of Lima", weather, clock), []string{paris}},
@@ -172,22 +174,32 @@ func TestToolLoopEndsInText(t *testing.T) {
 func TestJSONAnswersObeyTheirSchema(t *testing.T) {
 	for _, one := range []struct{ name, field, schema, want string }{
 		{"no schema", "", "", `{"answer":"Q"}`},
-		{"required in order", "responseJsonSchema",
+		{
+			"required in order", "responseJsonSchema",
 			`{"type":"object","properties":{"b":{"type":"number"},"a":{"type":"string"},"c":{"type":"null"}},` +
-				`"required":["a","b"]}`, `{"b":1,"a":"Q"}`},
-		{"legacy", "responseSchema", `{"type":"OBJECT","properties":{"n":{"type":"INTEGER"},"s":{"type":"STRING","enum":["x","y"]}},"required":["n","s"]}`,
-			`{"n":1,"s":"x"}`},
-		{"references", "responseJsonSchema", `{"$defs":{"P":{"properties":{"x":{"type":"boolean"}},"required":["x"]}},"type":"object",` +
-			`"properties":{"p":{"type":"array","items":{"$ref":"#/$defs/P"},"minItems":2}},"required":["p"]}`,
-			`{"p":[{"x":true},{"x":true}]}`},
-		{"recursion", "responseJsonSchema", `{"$defs":{"N":{"type":"object","properties":{"v":{"const":7},"next":{"anyOf":[{"$ref":"#/$defs/N"},` +
-			`{"type":"null"}]}},"required":["v","next"]}},"$ref":"#/$defs/N"}`,
-			`{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":null}}}}}}`},
+				`"required":["a","b"]}`, `{"b":1,"a":"Q"}`,
+		},
+		{
+			"legacy", "responseSchema", `{"type":"OBJECT","properties":{"n":{"type":"INTEGER"},"s":{"type":"STRING","enum":["x","y"]}},"required":["n","s"]}`,
+			`{"n":1,"s":"x"}`,
+		},
+		{
+			"references", "responseJsonSchema", `{"$defs":{"P":{"properties":{"x":{"type":"boolean"}},"required":["x"]}},"type":"object",` +
+				`"properties":{"p":{"type":"array","items":{"$ref":"#/$defs/P"},"minItems":2}},"required":["p"]}`,
+			`{"p":[{"x":true},{"x":true}]}`,
+		},
+		{
+			"recursion", "responseJsonSchema", `{"$defs":{"N":{"type":"object","properties":{"v":{"const":7},"next":{"anyOf":[{"$ref":"#/$defs/N"},` +
+				`{"type":"null"}]}},"required":["v","next"]}},"$ref":"#/$defs/N"}`,
+			`{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":{"v":7,"next":null}}}}}}`,
+		},
 		{"bounds", "responseJsonSchema", `{"properties":{"a":{"type":"integer","minimum":5},"b":{"type":"number","maximum":-2},` +
 			`"c":{"type":"integer","exclusiveMinimum":3}},"required":["a","b","c"]}`, `{"a":5,"b":-2,"c":4}`},
-		{"strings", "responseJsonSchema", `{"properties":{"a":{"type":"string","format":"date"},"b":{"type":["null","string"]},"c":{"type":"string",` +
-			`"minLength":9},"d":{"type":"string","maxLength":2}},"required":["a","b","c","d"]}`,
-			`{"a":"2026-01-02","b":"Q","c":"example..","d":"ex"}`},
+		{
+			"strings", "responseJsonSchema", `{"properties":{"a":{"type":"string","format":"date"},"b":{"type":["null","string"]},"c":{"type":"string",` +
+				`"minLength":9},"d":{"type":"string","maxLength":2}},"required":["a","b","c","d"]}`,
+			`{"a":"2026-01-02","b":"Q","c":"example..","d":"ex"}`,
+		},
 		{"no required", "responseJsonSchema", `{"properties":{"a":{"enum":[3]},"b":{}}}`, `{"a":3}`},
 	} {
 		t.Run(one.name, func(t *testing.T) {

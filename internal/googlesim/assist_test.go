@@ -126,8 +126,10 @@ func TestCountTokens(t *testing.T) {
 		{"tools beside contents", developer, tools, 400, `Unknown name \"tools\"`},
 		{"Vertex", vertex, tools, 200, `"totalTokens": 21`},
 		{"Code Assist", assist, inAssist(contents), 200, `"totalTokens": 10`},
-		{"thoughts on Code Assist", assist, inAssist(talk(user(hello), says(`{"text":"x","thought":true}`), user(hello))), 400,
-			`Unknown name \"thought\" at 'request.contents[1].parts[0]'`},
+		{
+			"thoughts on Code Assist", assist, inAssist(talk(user(hello), says(`{"text":"x","thought":true}`), user(hello))), 400,
+			`Unknown name \"thought\" at 'request.contents[1].parts[0]'`,
+		},
 		{"unknown model", "/v1beta/models/gemini-9:countTokens", contents, 404, "gemini-9"},
 	} {
 		t.Run(one.name, func(t *testing.T) {

@@ -146,8 +146,10 @@ var forbiddens = map[string]forbidden{
 	"IAM_PERMISSION_DENIED": {
 		message: "Permission 'aiplatform.endpoints.predict' denied on resource '//aiplatform.googleapis.com/projects/test-project-id-1234/" +
 			"locations/us-central1/publishers/google/models/gemini-1.5-flash' (or it may not exist).",
-		domain: services[Vertex], metadata: map[string]string{"permission": "aiplatform.endpoints.predict",
-			"resource": "projects/test-project-id-1234/locations/us-central1/publishers/google/models/gemini-1.5-flash"},
+		domain: services[Vertex], metadata: map[string]string{
+			"permission": "aiplatform.endpoints.predict",
+			"resource":   "projects/test-project-id-1234/locations/us-central1/publishers/google/models/gemini-1.5-flash",
+		},
 	},
 	"TOS_VIOLATION": {
 		message: "This service has been disabled in this account for violation of Terms of Service. If you believe this is an error, " +
@@ -168,8 +170,10 @@ var forbiddens = map[string]forbidden{
 		metadata: map[string]string{"service": services[Developer], "consumer": "projects/12345678"},
 	},
 	"CONSUMER_INVALID": {message: "Project 'projects/12345678' not found or deleted.", domain: "googleapis.com"},
-	"BILLING_DISABLED": {message: "This API method requires billing to be enabled. Please enable billing on project #12345678.",
-		domain: "googleapis.com"},
+	"BILLING_DISABLED": {
+		message: "This API method requires billing to be enabled. Please enable billing on project #12345678.",
+		domain:  "googleapis.com",
+	},
 	"API_KEY_SERVICE_BLOCKED": {message: "Requests to this API generativelanguage.googleapis.com method " +
 		"google.ai.generativelanguage.v1beta.GenerativeService.StreamGenerateContent are blocked.", domain: "googleapis.com"},
 	"API_KEY_HTTP_REFERRER_BLOCKED": {message: "Requests from referer <empty> are blocked.", domain: "googleapis.com"},

@@ -36,29 +36,41 @@ func TestFailuresHaveGooglesBodies(t *testing.T) {
 		status int
 		says   []string
 	}{
-		{"minute", RateMinute(three, 37*time.Second), 429, []string{`"RESOURCE_EXHAUSTED"`, "PerMinute", `"retryDelay": "37s"`,
-			"retry in 37s."}},
+		{"minute", RateMinute(three, 37*time.Second), 429, []string{
+			`"RESOURCE_EXHAUSTED"`, "PerMinute", `"retryDelay": "37s"`,
+			"retry in 37s.",
+		}},
 		{"day", QuotaDay(three), 429, []string{"GenerateRequestsPerDayPerProjectPerModel-FreeTier", `"retryDelay": "0s"`}},
 		{"limit zero", LimitZero(three), 429, []string{"limit: 0, model", `"quotaValue": "0"`}},
 		{"billing", Billing(), 429, []string{"check your plan and billing", "google.rpc.Help"}},
 		{"bare", Exhausted(), 429, []string{"Resource has been exhausted (e.g. check quota)."}},
 		{"shared", SharedCapacity(), 429, []string{"error-code-429"}},
 		{"classic", VertexQuota("p", 0), 429, []string{`"RATE_LIMIT_EXCEEDED"`, `"quota_limit_value": "0"`, "project_number:3487"}},
-		{"assist rate", AssistRate(three, 539477544*time.Nanosecond, now), 429,
-			[]string{"Your quota will reset after 0s.", `"quotaResetDelay": "539.477544ms"`, `"retryDelay": "0.539477544s"`,
-				"cloudcode-pa"}},
+		{
+			"assist rate", AssistRate(three, 539477544*time.Nanosecond, now), 429,
+			[]string{
+				"Your quota will reset after 0s.", `"quotaResetDelay": "539.477544ms"`, `"retryDelay": "0.539477544s"`,
+				"cloudcode-pa",
+			},
+		},
 		{"assist day", AssistExhausted(three, 19*time.Hour, now), 429, []string{"QUOTA_EXHAUSTED", "after 19h0m0s.", `"68400s"`}},
-		{"capacity", Capacity(503, three, 9*time.Second), 503, []string{"MODEL_CAPACITY_EXHAUSTED", `"retryDelay": "9s"`,
-			"No capacity available for model"}},
+		{"capacity", Capacity(503, three, 9*time.Second), 503, []string{
+			"MODEL_CAPACITY_EXHAUSTED", `"retryDelay": "9s"`,
+			"No capacity available for model",
+		}},
 		{"capacity without delay", Capacity(429, three, 0), 429, []string{"MODEL_CAPACITY_EXHAUSTED"}},
 		{"demand", HighDemand(), 503, []string{`"UNAVAILABLE"`, "currently experiencing high demand"}},
 		{"key", KeyInvalid("AQ.x"), 400, []string{"API_KEY_INVALID", "Invalid API key: AQ.x"}},
 		{"unauthorized", Unauthorized(), 401, []string{`"UNAUTHENTICATED"`}},
 		{"location", LocationUnsupported(), 400, []string{"FAILED_PRECONDITION"}},
-		{"model", ModelMissing(Vertex, "p", "m"), 404,
-			[]string{"Publisher Model `projects/p/locations/global/publishers/google/models/m`"}},
-		{"too long", InputTooLong(1200293, 1048576), 400,
-			[]string{"The input token count (1200293) exceeds the maximum number of tokens allowed (1048576)."}},
+		{
+			"model", ModelMissing(Vertex, "p", "m"), 404,
+			[]string{"Publisher Model `projects/p/locations/global/publishers/google/models/m`"},
+		},
+		{
+			"too long", InputTooLong(1200293, 1048576), 400,
+			[]string{"The input token count (1200293) exceeds the maximum number of tokens allowed (1048576)."},
+		},
 		{"request", BadRequest("x"), 400, []string{`"message": "x"`, "INVALID_ARGUMENT"}},
 		{"internal", Internal(), 500, []string{"Internal error encountered."}},
 		{"deadline", Deadline(), 504, []string{"DEADLINE_EXCEEDED"}},
@@ -129,8 +141,11 @@ func TestOddShapes(t *testing.T) {
 		{"text", Answer("Hel", "lo"), func(a answered) bool {
 			return strings.Count(a.body, "data: ") == 2 && strings.Contains(a.body, `"text": "lo"`) && strings.Count(a.body, "STOP") == 1
 		}},
-		{"frames", Reply{Frames: []string{": comment\n", "data: {}\n\n"}},
-			func(a answered) bool { return a.body == ": comment\ndata: {}\n\n" }},
+		{
+			"frames",
+			Reply{Frames: []string{": comment\n", "data: {}\n\n"}},
+			func(a answered) bool { return a.body == ": comment\ndata: {}\n\n" },
+		},
 		{"all", Slow(0, 0), func(a answered) bool { return a.body == whole }},
 	} {
 		t.Run(one.name, func(t *testing.T) {
@@ -210,8 +225,10 @@ func TestScriptsOfOtherMethods(t *testing.T) {
 // TestDelaysAndStalls checks time: when headers and events come, and that a client that leaves is noticed.
 func TestDelaysAndStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := scripted(t, Slow(3*time.Second, time.Second), Stall(), StallAfter(1), Reply{EarlyHeaders: true, Delay: time.Minute,
-			Lead: All})
+		s := scripted(t, Slow(3*time.Second, time.Second), Stall(), StallAfter(1), Reply{
+			EarlyHeaders: true, Delay: time.Minute,
+			Lead: All,
+		})
 		start := time.Now()
 		open := func(limit time.Duration) (*http.Response, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)

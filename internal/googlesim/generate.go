@@ -82,7 +82,9 @@ func (s *Server) serveUnary(w http.ResponseWriter, r *http.Request, c *exchange,
 
 func indented(text string) string {
 	v := jsontext.Value(text)
-	v.Indent(jsontext.WithIndent("  "))
+	if err := v.Indent(jsontext.WithIndent("  ")); err != nil { // what is no JSON stays as it is
+		return text
+	}
 	return string(v) + "\n"
 }
 

@@ -59,7 +59,7 @@ func (m *maker) resolve(schema *node) *node {
 			return schema
 		}
 		target := m.root
-		for _, step := range strings.Split(strings.TrimPrefix(strings.TrimPrefix(ref, "#"), "/"), "/") {
+		for step := range strings.SplitSeq(strings.TrimPrefix(strings.TrimPrefix(ref, "#"), "/"), "/") {
 			if step == "" {
 				continue
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,6 +83,7 @@ func readNode(d *jsontext.Decoder) (*node, error) {
 			n.items = append(n.items, item)
 		}
 		_, err = d.ReadToken()
+	default: // the rest is in the kind
 	}
 	return n, err
 }
@@ -91,10 +93,10 @@ func (n *node) get(name string) *node {
 	if n == nil {
 		return nil
 	}
-	for i := len(n.members) - 1; i >= 0; i-- {
-		if n.members[i].name == name {
-			if v := n.members[i].value; v.kind != 'n' {
-				return v
+	for _, m := range slices.Backward(n.members) {
+		if m.name == name {
+			if m.value.kind != 'n' {
+				return m.value
 			}
 			return nil
 		}
@@ -168,37 +170,44 @@ func (n *node) depth() int {
 }
 
 // value writes n as compact JSON.
-func (n *node) value() jsontext.Value {
-	var b bytes.Buffer
-	e := jsontext.NewEncoder(&b, jsontext.AllowDuplicateNames(true))
-	n.write(e) // cannot fail: the tokens come from a decoder
-	return jsontext.Value(bytes.TrimSpace(b.Bytes()))
-}
+func (n *node) value() jsontext.Value { return n.append(nil) }
 
-func (n *node) write(e *jsontext.Encoder) {
+func (n *node) append(dst []byte) []byte {
 	switch {
 	case n == nil || n.kind == 'n':
-		e.WriteToken(jsontext.Null)
+		return append(dst, "null"...)
 	case n.kind == '"':
-		e.WriteToken(jsontext.String(n.text))
+		return appendString(dst, n.text)
 	case n.kind == '0':
-		e.WriteValue(jsontext.Value(n.text))
+		return append(dst, n.text...)
 	case n.kind == '{':
-		e.WriteToken(jsontext.BeginObject)
-		for _, m := range n.members {
-			e.WriteToken(jsontext.String(m.name))
-			m.value.write(e)
+		dst = append(dst, '{')
+		for i, m := range n.members {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(appendString(dst, m.name), ':')
+			dst = m.value.append(dst)
 		}
-		e.WriteToken(jsontext.EndObject)
+		return append(dst, '}')
 	case n.kind == '[':
-		e.WriteToken(jsontext.BeginArray)
-		for _, item := range n.items {
-			item.write(e)
+		dst = append(dst, '[')
+		for i, item := range n.items {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = item.append(dst)
 		}
-		e.WriteToken(jsontext.EndArray)
+		return append(dst, ']')
 	default:
-		e.WriteToken(jsontext.Bool(n.kind == 't'))
+		return strconv.AppendBool(dst, n.kind == 't')
 	}
+}
+
+// appendString quotes text, which a decoder gave and so is valid UTF-8.
+func appendString(dst []byte, text string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, text)
+	return dst
 }
 
 // camel turns a proto field name into its JSON name; names that are in JSON form already stay as they are.

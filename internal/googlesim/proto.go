@@ -99,13 +99,17 @@ func (p *protoCheck) unknown(path, name, why string) {
 	if path != "" {
 		at = " at '" + path + "'"
 	}
-	p.complaints = append(p.complaints, fieldViolation{path,
-		fmt.Sprintf("Invalid JSON payload received. Unknown name %q%s: %s", name, at, why)})
+	p.complaints = append(p.complaints, fieldViolation{
+		path,
+		fmt.Sprintf("Invalid JSON payload received. Unknown name %q%s: %s", name, at, why),
+	})
 }
 
 func (p *protoCheck) wrong(path, typeName string, value *node) {
-	p.complaints = append(p.complaints, fieldViolation{path,
-		fmt.Sprintf("Invalid value at '%s' (%s), %s", path, typeName, value.value())})
+	p.complaints = append(p.complaints, fieldViolation{
+		path,
+		fmt.Sprintf("Invalid value at '%s' (%s), %s", path, typeName, value.value()),
+	})
 }
 
 func join(path, name string) string {
@@ -134,9 +138,11 @@ func (p *protoCheck) message(m *protoMessage, n *node, path string) *node {
 		}
 		if f.oneof != "" {
 			if set[f.oneof] {
-				p.complaints = append(p.complaints, fieldViolation{path,
+				p.complaints = append(p.complaints, fieldViolation{
+					path,
 					fmt.Sprintf("Invalid value at '%s' (oneof), oneof field '%s' is "+
-						"already set. Cannot set '%s'", path, f.oneof, f.name)})
+						"already set. Cannot set '%s'", path, f.oneof, f.name),
+				})
 			}
 			set[f.oneof] = true
 		}

@@ -43,8 +43,10 @@ func (p *protoCheck) scalar(kind string, n *node, path string) {
 			break
 		}
 		if _, err := decodeBytes(n.text); err != nil {
-			p.complaints = append(p.complaints, fieldViolation{path,
-				fmt.Sprintf("Invalid value at '%s' (TYPE_BYTES), Base64 decoding failed for %s", path, shortened(n))})
+			p.complaints = append(p.complaints, fieldViolation{
+				path,
+				fmt.Sprintf("Invalid value at '%s' (TYPE_BYTES), Base64 decoding failed for %s", path, shortened(n)),
+			})
 		}
 		return
 	}

@@ -291,15 +291,15 @@ SpeechConfig
 VoiceConfig
 	prebuiltVoiceConfig PrebuiltVoiceConfig
 
-PrebuiltVoiceConfig
-	voiceName string
-
 MultiSpeakerVoiceConfig
 	speakerVoiceConfigs SpeakerVoiceConfig[]
 
 SpeakerVoiceConfig
 	speaker string
 	voiceConfig VoiceConfig
+
+PrebuiltVoiceConfig
+	voiceName string
 
 ImageConfig
 	aspectRatio string

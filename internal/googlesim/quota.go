@@ -2,6 +2,7 @@ package googlesim
 
 import (
 	"path"
+	"slices"
 	"sync"
 	"time"
 	_ "time/tzdata" // Pacific time, wherever this runs
@@ -103,9 +104,9 @@ func (q *quota) take(c *exchange, tokens int64, now time.Time) *excess {
 
 func (q *quota) limits(project, model string) (Limits, bool) {
 	for _, rules := range [][]quotaRule{q.rules[project], q.rules[""]} {
-		for i := len(rules) - 1; i >= 0; i-- {
-			if match(rules[i].model, model) {
-				return rules[i].limits, true
+		for _, r := range slices.Backward(rules) {
+			if match(r.model, model) {
+				return r.limits, true
 			}
 		}
 	}

@@ -192,8 +192,10 @@ func TestCloudQuotas(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		got := a.post(t, "/v1internal:retrieveUserQuota", a.bearer("user"), `{"project":"p"}`)
-		for _, part := range []string{`"modelId": "gemini-3-flash-preview"`, `"remainingFraction": 0`,
-			`"resetTime": "2026-11-21T20:00:00Z"`} {
+		for _, part := range []string{
+			`"modelId": "gemini-3-flash-preview"`, `"remainingFraction": 0`,
+			`"resetTime": "2026-11-21T20:00:00Z"`,
+		} {
 			if !strings.Contains(got.body, part) {
 				t.Errorf("%s does not say %s", got.body, part)
 			}

@@ -65,10 +65,12 @@ func developerQuota(what resource, paid bool, model string, limit int64, delay t
 
 // vertexQuota is the classic quota error of Google Cloud, which names no delay.
 func vertexQuota(what resource, project, location string, limit int64) *apiError {
-	metric, name, id := "Generate Content API requests per minute", "GenerateContent request limit per minute for a region",
-		"GenerateContentRequestsPerMinutePerProjectPerRegion"
+	var metric, name, id string
 	kind := "generate_content_requests"
 	switch what {
+	case requestsPerMinute:
+		metric, name, id = "Generate Content API requests per minute", "GenerateContent request limit per minute for a region",
+			"GenerateContentRequestsPerMinutePerProjectPerRegion"
 	case requestsPerDay:
 		metric, name, id = "Generate Content API requests per day", "GenerateContent request limit per day for a region",
 			"GenerateContentRequestsPerDayPerProjectPerRegion"

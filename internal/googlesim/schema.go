@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxSchemaDepth is how deeply schemas may nest, in subschemas; older models allowed about five.
@@ -144,6 +142,5 @@ func key(name string) string {
 	if plainKey.MatchString(name) {
 		return name
 	}
-	quoted, _ := jsontext.AppendQuote(nil, name) // fails only on invalid UTF-8, which the parser refused
-	return string(quoted)
+	return string(appendString(nil, name))
 }

@@ -82,7 +82,7 @@ func (s *Server) Start() (url string, err error) {
 	s.done = make(chan struct{})
 	go func(server *http.Server, done chan struct{}) {
 		defer close(done)
-		server.Serve(l) // returns http.ErrServerClosed once closed
+		_ = server.Serve(l) // http.ErrServerClosed, once closed
 	}(s.http, s.done)
 	return s.url, nil
 }

@@ -2,6 +2,7 @@ package googlesim
 
 import (
 	"io"
+	"maps"
 	"net"
 	"net/http"
 
@@ -21,7 +22,7 @@ func (s *Server) send(w http.ResponseWriter, c *exchange, status int, contentTyp
 		w.Header().Set("Content-Type", contentType)
 	}
 	w.WriteHeader(status)
-	io.WriteString(w, body)
+	_, _ = io.WriteString(w, body) // a client that is gone is noticed by its context
 }
 
 // refuse sends an error. On streaming calls it is labelled as the stream it is not, and where the answer would have been an array
@@ -83,7 +84,7 @@ func (t *stream) event(payload string) {
 
 func (t *stream) raw(frame string) {
 	t.start()
-	io.WriteString(t.w, frame)
+	_, _ = io.WriteString(t.w, frame) // a client that is gone is noticed by its context
 	t.flush()
 }
 
@@ -106,7 +107,7 @@ func reset(w http.ResponseWriter, started bool) {
 	}
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			tcp.SetLinger(0) // an RST instead of an orderly end
+			_ = tcp.SetLinger(0) // an RST instead of an orderly end
 		}
 		conn.Close()
 	}
@@ -133,9 +134,7 @@ func (s *Server) answerScripted(w http.ResponseWriter, r *http.Request, c *excha
 // play carries out c.reply. Ordinary are the events the call would have been answered with.
 func (s *Server) play(w http.ResponseWriter, r *http.Request, c *exchange, ordinary []string) {
 	reply := c.reply
-	for name, values := range reply.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), reply.Header)
 	t := &stream{s: s, w: w, r: r, c: c}
 	if reply.EarlyHeaders {
 		t.start()
