@@ -28,6 +28,9 @@ import (
 
 // The tests in this file run Caddy itself, in this process, so none of them is parallel. Its state is the process's own.
 
+// storage is Caddy's, with its own certificate authority, for all tests.
+var storage string
+
 func TestMain(m *testing.M) {
 	_ = geminiproxy.Handler{} // registered by being imported
 	dir, err := os.MkdirTemp("", "gemini-proxy-test-")
@@ -35,6 +38,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	caddy.ConfigAutosavePath = filepath.Join(dir, "autosave.json")
+	storage = filepath.Join(dir, "storage")
 	code := m.Run()
 	_ = caddy.Stop()
 	os.RemoveAll(dir)
@@ -104,13 +108,15 @@ https://localhost:%s {
 	log
 	%s
 }
-`, filepath.Join(s.dir, "storage"), s.log, s.port, strings.ReplaceAll(directives, "GOOGLE", s.google.URL()))
+`, storage, s.log, s.port, strings.ReplaceAll(directives, "GOOGLE", s.google.URL()))
 	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		s.Fatalf("adapting: %v\n%s", err, text)
 	}
 	for _, w := range warnings {
-		s.Logf("warning: %v", w)
+		if !strings.Contains(w.Message, "not formatted") {
+			s.Errorf("warning: %v", w)
+		}
 	}
 	return adapted
 }
@@ -125,20 +131,38 @@ const proxy = `
 
 func (s *site) load(directives string) {
 	s.Helper()
-	if err := caddy.Load(s.config(directives), true); err != nil {
+	s.run(s.config(directives))
+}
+
+// run loads a configuration and waits for Caddy to have issued itself a certificate, which it does in the background.
+func (s *site) run(config []byte) {
+	s.Helper()
+	if err := caddy.Load(config, true); err != nil {
 		s.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := tls.Dial("tcp", "127.0.0.1:"+s.port, insecure)
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Fatal(err)
+		}
 	}
 }
 
+// insecure trusts Caddy's own authority, which is made for the tests.
+var insecure = &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}
+
 // client is an HTTP client of the given version: 1, 2 or 3.
 func (s *site) client(version int) *http.Client {
-	insecure := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"} // Caddy's own authority, made for the test
 	if version == 3 {
-		t := &http3.Transport{TLSClientConfig: insecure}
+		t := &http3.Transport{TLSClientConfig: insecure.Clone()}
 		s.Cleanup(func() { t.Close() })
 		return &http.Client{Transport: t}
 	}
-	t := &http.Transport{TLSClientConfig: insecure, ForceAttemptHTTP2: version == 2}
+	t := &http.Transport{TLSClientConfig: insecure.Clone(), ForceAttemptHTTP2: version == 2}
 	s.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t}
 }
@@ -155,8 +179,9 @@ func (s *site) request(ctx context.Context, method, path, body string) *http.Req
 }
 
 const (
-	ask       = `{"messages":[{"role":"user","content":"Tell me a story of some length, please, with an end to it."}]}`
-	askStream = `{"stream":true,` + ask[1:]
+	question  = `"messages":[{"role":"user","content":"Tell me a story of some length, please, with an end to it."}]}`
+	ask       = "{" + question
+	askStream = `{"stream":true,` + question
 )
 
 // events reads a stream and reports each event's data as it comes.
@@ -293,9 +318,7 @@ func TestNoSecretIsSeenAnywhere(t *testing.T) {
 	}` + strings.Replace(proxy, "anonymous", "", 1)
 	adapted := bytes.Replace(s.config(directives), []byte(`"admin":{"disabled":true}`),
 		[]byte(`"admin":{"listen":"127.0.0.1:`+adminPort+`"}`), 1)
-	if err := caddy.Load(adapted, true); err != nil {
-		t.Fatal(err)
-	}
+	s.run(adapted)
 	s.google.RevokeKey(secret + "-key-1") // Google's refusals repeat keys
 	client := s.client(2)
 	seen := map[string][]byte{"adapt": adapted}
@@ -446,9 +469,9 @@ func TestWrongClientKeysAre401(t *testing.T) {
 
 // raw sends bytes no client library would, and returns the status line.
 func (s *site) raw(text string) string {
-	conn, err := tls.Dial("tcp", "127.0.0.1:"+s.port, &tls.Config{
-		InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{"http/1.1"},
-	})
+	http1 := insecure.Clone()
+	http1.NextProtos = []string{"http/1.1"}
+	conn, err := tls.Dial("tcp", "127.0.0.1:"+s.port, http1)
 	if err != nil {
 		s.Fatal(err)
 	}
