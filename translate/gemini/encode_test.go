@@ -174,6 +174,9 @@ func TestGenerationConfig(t *testing.T) {
 			name: "JSON beside tools on 2.5 is asked for in words", model: older,
 			set: func(r *translate.Request) { r.Format, r.Tools = schema, tool },
 		}, {
+			name: "JSON of gemma is asked for in words", model: "gemma-4-31b-it",
+			set: func(r *translate.Request) { r.Format = schema },
+		}, {
 			name: "all of it for Code Assist", backend: translate.CodeAssist,
 			set: func(r *translate.Request) {
 				r.Sampling = translate.Sampling{Temperature: new(1.0), Seed: new(int64(1))}

@@ -164,6 +164,10 @@ func TestFold(t *testing.T) {
 			payloads: []string{`{"candidates":[{"index":1,"content":{"parts":[{"text":"b"}]},"finishReason":"STOP"},{"content":{"parts":[{"text":"a"}]},"finishReason":"MAX_TOKENS"}]}`},
 			want:     []string{`1: text "b"`, `text "a"`, length, "1: " + done, free},
 		}, {
+			name:     "an index nobody asked for",
+			payloads: []string{`{"candidates":[{"index":2000000000,"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`},
+			want:     []string{`text "a"`, done, free},
+		}, {
 			name:     "Code Assist's wrapper, and an event without a response",
 			payloads: []string{`{"traceId":"x"}`, `{"response":` + candidateOf(`{"text":"a"}`, "STOP") + `,"traceId":"x"}`, `{"remainingCredits":[]}`},
 			want:     []string{`text "a"`, done, free},
@@ -360,8 +364,8 @@ func TestCitationsCountCodePoints(t *testing.T) {
 		want     []string
 	}{
 		"a part that goes on over several events is one part",
-		[]string{candidateOf(`{"text":"äb"}`, ""), candidateOf(`{"text":"cd"}`, ""), candidateOf(`{"functionCall":{"name":"f"}},{"text":"efg"}`, ""),
-			grounding(`{"segment":{"partIndex":2,"startIndex":1,"endIndex":3},"groundingChunkIndices":[0]}`)},
+		[]string{candidateOf(`{"text":"äb"}`, ""), candidateOf(`{"text":"cd"},{"text":"efg"}`, ""),
+			grounding(`{"segment":{"partIndex":1,"startIndex":1,"endIndex":3},"groundingChunkIndices":[0]}`)},
 		[]string{"citation 5-7 https://a A"},
 	})
 	for _, tt := range tests {
