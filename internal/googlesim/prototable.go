@@ -49,6 +49,14 @@ OnboardRequest
 	cloudaicompanionProject string
 	metadata ClientMetadata
 
+QuotaRequest
+	project string
+	userAgent string
+
+ModelArmorConfig
+	promptTemplateName string
+	responseTemplateName string
+
 ClientMetadata
 	ideType string
 	ideVersion string
@@ -58,14 +66,6 @@ ClientMetadata
 	updateChannel string
 	duetProject string
 	pluginType string
-
-QuotaRequest
-	project string
-	userAgent string
-
-ModelArmorConfig
-	promptTemplateName string
-	responseTemplateName string
 
 Content
 	role string

@@ -22,7 +22,7 @@ func (s *Server) send(w http.ResponseWriter, c *exchange, status int, contentTyp
 		w.Header().Set("Content-Type", contentType)
 	}
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body) // a client that is gone is noticed by its context
+	_, _ = io.WriteString(w, body) //nolint:gosec // no browser is served; a client that is gone is noticed by its context
 }
 
 // refuse sends an error. On streaming calls it is labelled as the stream it is not, and where the answer would have been an array
@@ -84,7 +84,7 @@ func (t *stream) event(payload string) {
 
 func (t *stream) raw(frame string) {
 	t.start()
-	_, _ = io.WriteString(t.w, frame) // a client that is gone is noticed by its context
+	_, _ = io.WriteString(t.w, frame) //nolint:gosec // as above; a client that is gone is noticed by its context
 	t.flush()
 }
 
