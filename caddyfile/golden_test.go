@@ -54,8 +54,12 @@ func TestDirectivesReadAsTheGoldenFilesSay(t *testing.T) {
 // also pass as JSON, strictly decoded, and unchanged.
 func read(t *testing.T, directive string) string {
 	t.Helper()
+	tokens, err := caddyfile.Tokenize([]byte(directive), "Caddyfile")
+	if err != nil {
+		return err.Error() + "\n"
+	}
 	var config proxyconfig.Config
-	err := config.UnmarshalCaddyfile(caddyfile.NewTestDispenser(directive))
+	err = config.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens))
 	if err == nil {
 		err = config.Validate()
 	}
@@ -76,4 +80,21 @@ func read(t *testing.T, directive string) string {
 		t.Errorf("the JSON reads as:\n%s\nnot as:\n%s", second, got)
 	}
 	return string(got) + "\n"
+}
+
+// FuzzDirective looks for directives that break the parser, or that are accepted but mean JSON that is not.
+func FuzzDirective(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.caddyfiletest")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		directive, _, _ := strings.Cut(string(content), separator)
+		f.Add(directive)
+	}
+	f.Fuzz(func(t *testing.T, directive string) { read(t, directive) })
 }
