@@ -165,7 +165,7 @@ func TestFold(t *testing.T) {
 			want:     []string{`1: text "b"`, `text "a"`, length, "1: " + done, free},
 		}, {
 			name:     "an index nobody asked for",
-			payloads: []string{`{"candidates":[{"index":2000000000,"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`},
+			payloads: []string{`{"candidates":[{"index":128,"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`},
 			want:     []string{`text "a"`, done, free},
 		}, {
 			name:     "Code Assist's wrapper, and an event without a response",
