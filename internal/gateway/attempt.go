@@ -27,10 +27,11 @@ type attempt struct {
 	token  *rotator.Token
 	called bool // Google was asked, so the call counts against the quota
 
-	fold   *gemini.Fold
-	writer translate.Writer
-	events []translate.Event // understood, not yet written
-	kept   int               // bytes the writer holds for an answer that is not streamed
+	counted bool // the call is in the record
+	fold    *gemini.Fold
+	writer  translate.Writer
+	events  []translate.Event // understood, not yet written
+	kept    int               // bytes the writer holds for an answer that is not streamed
 }
 
 // frame is one event of Google's stream, or the end of it. The response is the receiver's until it asks for the next frame.
@@ -107,6 +108,7 @@ func (a *attempt) consume(frames <-chan frame) *google.Error {
 	for {
 		select {
 		case f := <-frames:
+			a.count()
 			if f.err != nil {
 				return a.end(f.err)
 			}
@@ -126,6 +128,16 @@ func (a *attempt) consume(frames <-chan frame) *google.Error {
 			return clientGone(a.ctx.Err())
 		}
 	}
+}
+
+// count puts the call into the record, once it is known whether there was one.
+func (a *attempt) count() {
+	if !a.called || a.counted {
+		return
+	}
+	a.counted = true
+	a.attempts.Made++
+	a.record.Attempts++
 }
 
 // take folds one response and writes what it says. Until something a client can see has come, nothing is written: the attempt may

@@ -60,8 +60,12 @@ func TestMinuteLimitCoolsTheGroupForThatModelAsLongAsGoogleSays(t *testing.T) {
 		w.key(2)
 		w.start()
 		w.script("key-1", googlesim.RateMinute(model, 37*time.Second))
-		w.text(ask())
+		a := ask()
+		w.text(a)
 		w.wantCalls("", 2)
+		if got := a.Header().Get("X-Gemini-Proxy-Attempts"); got != "2" || a.record.Attempts != 2 {
+			w.Errorf("X-Gemini-Proxy-Attempts %q, record %d", got, a.record.Attempts)
+		}
 		time.Sleep(36 * time.Second)
 		w.text(ask())
 		w.wantCalls("key-1", 1)

@@ -150,17 +150,14 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 	for {
 		a := &attempt{exchange: x, lease: lease, model: m}
 		failed := a.run()
-		if a.called {
-			x.attempts.Made++
-			x.record.Attempts++
-		}
+		a.count()
 		x.record.Usage = a.usage()
 		outcome := rotator.Outcome{Called: a.called, Tokens: int64(x.record.Usage.Prompt)}
 		if failed == nil {
 			lease.Settle(outcome)
 			return rotator.Decision{}, nil
 		}
-		x.count(failed.Fault)
+		x.suffer(failed.Fault)
 		outcome.Decision = lease.Decide(failed.Fault, x.attempts)
 		if outcome.Decision.Next == rotator.SameAccount && !x.reply.spoken && !x.clientGone() {
 			lease.Renew(a.token)
@@ -171,8 +168,8 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 	}
 }
 
-// count adds a fault to what the request has gone through.
-func (x *exchange) count(f *rotator.Fault) {
+// suffer adds a fault to what the request has gone through.
+func (x *exchange) suffer(f *rotator.Fault) {
 	switch f.Kind {
 	case rotator.FaultTransient, rotator.FaultEmpty, rotator.FaultUnusable, rotator.FaultIncomplete:
 		x.attempts.Transient++
