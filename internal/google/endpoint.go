@@ -123,5 +123,5 @@ func envelope(call *Call) ([]byte, error) {
 		Project      string         `json:"project,omitzero"`
 		UserPromptID string         `json:"user_prompt_id,omitzero"`
 		Request      jsontext.Value `json:"request"`
-	}{call.Model, call.project(), call.RequestID, call.Body}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	}{call.Model, call.project(), call.RequestID, call.Body}, lenient, jsontext.PreserveRawStrings(true))
 }
