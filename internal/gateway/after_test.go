@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
 )
 
@@ -105,6 +106,25 @@ func TestPartsAndCallsAreCountedOnWhereverTheyCome(t *testing.T) {
 				w.Errorf("call %d: %s, want %s", i, got, want)
 			}
 		}
+	})
+}
+
+func TestSeveralAnswersAreToldApart(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.key(1)
+		w.start()
+		two := func(body map[string]any) map[string]any {
+			body["n"], body["model"] = 2, "gemini-2.5-flash"
+			return body
+		}
+		plain := conformance.ParseCompletion(w, w.ask(two(plain())).Body.Bytes())
+		streamed := conformance.CheckStream(w, w.ask(two(stream())).Body.Bytes(), true)
+		for name, c := range map[string]conformance.Completion{"plain": plain, "stream": streamed} {
+			if len(c.Choices) != 2 || c.Choices[1].Message.Content == "" || c.Choices[1].FinishReason != "stop" {
+				w.Errorf("%s: %+v", name, c.Choices)
+			}
+		}
+		w.wantError(w.ask(map[string]any{"n": 2}), http.StatusBadRequest, "unsupported_value")
 	})
 }
 

@@ -48,6 +48,7 @@ type Generation struct {
 	ResultMedia   bool                `json:"resultMedia"` // function responses may hold pictures
 	System        bool                `json:"system"`      // takes a systemInstruction
 	Penalties     []translate.Backend `json:"penalties"`   // where presence and frequency penalties are no error
+	Candidates    int                 `json:"candidates"`  // answers that one request may ask for; 0 stands for 1
 }
 
 // Thinking is how a model's thinking is controlled: by levels or by a budget.

@@ -101,6 +101,13 @@ func (e *encoder) sampling(config *generationConfig) error {
 	if s.Seed != nil {
 		config.Seed = new(foldSeed(*s.Seed))
 	}
+	if s.Candidates > 1 {
+		if s.Candidates > e.model.Generation.Candidates {
+			return translate.Invalid("n", "unsupported_value", "Unsupported value: 'n' of %d: %s gives at most %d answers to a request.",
+				s.Candidates, e.model.ID, max(e.model.Generation.Candidates, 1))
+		}
+		config.CandidateCount = &s.Candidates
+	}
 	config.PresencePenalty = e.penalty(s.PresencePenalty, "presence_penalty")
 	config.FrequencyPenalty = e.penalty(s.FrequencyPenalty, "frequency_penalty")
 

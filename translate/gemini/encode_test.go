@@ -134,6 +134,11 @@ func TestGenerationConfig(t *testing.T) {
 		{name: "empty stops are none", set: func(r *translate.Request) { r.Sampling.Stop = []string{""} }},
 		{name: "a top_p of 0", set: func(r *translate.Request) { r.Sampling.TopP = new(0.0) }, want: `{"topP":0.000001}`},
 		{name: "more tokens than the model has", set: func(r *translate.Request) { r.Sampling.MaxTokens = new(1 << 20) }, want: `{"maxOutputTokens":65536}`},
+		{name: "one answer", set: func(r *translate.Request) { r.Sampling.Candidates = 1 }},
+		{
+			name: "several answers", model: "gemini-2.5-flash", set: func(r *translate.Request) { r.Sampling.Candidates = 8 },
+			want: `{"candidateCount":8}`,
+		},
 		{name: "a seed of 32 bits", set: func(r *translate.Request) { r.Sampling.Seed = new(int64(-7)) }, want: `{"seed":-7}`},
 		{name: "a seed of 64 bits", set: func(r *translate.Request) { r.Sampling.Seed = new(int64(1<<40 + 5)) }, want: `{"seed":261}`},
 		{
@@ -273,6 +278,7 @@ func TestRequestsThatCannotBeEncoded(t *testing.T) {
 		set         func(r *translate.Request)
 	}{
 		{"too many stops", "stop", func(r *translate.Request) { r.Sampling.Stop = []string{"a", "b", "c", "d", "e", "f"} }},
+		{"more answers than the model gives", "n", func(r *translate.Request) { r.Sampling.Candidates = 2 }},
 		{"too many tools", "tools", func(r *translate.Request) { r.Tools = many }},
 		{"a tool's schema is no JSON", "tools[7].function.parameters", func(r *translate.Request) {
 			r.Tools = []translate.Tool{{Name: "f", Schema: jsontext.Value(`{"a":`), Origin: 7}}

@@ -112,6 +112,7 @@ type generationConfig struct {
 	MaxOutputTokens    *int            `json:"maxOutputTokens,omitzero"`
 	StopSequences      []string        `json:"stopSequences,omitzero"`
 	Seed               *int32          `json:"seed,omitzero"`
+	CandidateCount     *int            `json:"candidateCount,omitzero"`
 	PresencePenalty    *float64        `json:"presencePenalty,omitzero"`
 	FrequencyPenalty   *float64        `json:"frequencyPenalty,omitzero"`
 	ResponseMIMEType   string          `json:"responseMimeType,omitzero"`
@@ -128,6 +129,6 @@ type thinkingConfig struct {
 
 func (c *generationConfig) isZero() bool {
 	return c.Temperature == nil && c.TopP == nil && c.TopK == nil && c.MaxOutputTokens == nil && len(c.StopSequences) == 0 &&
-		c.Seed == nil && c.PresencePenalty == nil && c.FrequencyPenalty == nil &&
+		c.Seed == nil && c.CandidateCount == nil && c.PresencePenalty == nil && c.FrequencyPenalty == nil &&
 		c.ResponseMIMEType == "" && c.ThinkingConfig == nil
 }
