@@ -20,7 +20,7 @@ type Config struct {
 	// Default: `{"policy": "headroom"}`
 	PolicyRaw json.RawMessage `json:"policy,omitempty" caddy:"namespace=http.gemini_proxy.policies inline_key=policy"`
 
-	// Ceilings on what is spent per quota group and model. The first entry whose pattern matches a model applies to it.
+	// Ceilings on what is spent per quota group and model. Of several whose patterns match a model, all hold.
 	Limits []Limit `json:"limit,omitempty"`
 
 	// How long an account rests for a model when Google refuses it without naming a time.

@@ -51,10 +51,9 @@ func (h *Hold) Models() *rotator.Models {
 
 // Release gives everything back. Later calls give back only what was taken since.
 func (h *Hold) Release() error {
-	var errs []error
-	for _, t := range h.taken {
-		_, err := t.pool.Delete(t.key)
-		errs = append(errs, err)
+	errs := make([]error, len(h.taken))
+	for i, t := range h.taken {
+		_, errs[i] = t.pool.Delete(t.key)
 	}
 	h.taken = nil
 	return errors.Join(errs...)

@@ -162,7 +162,7 @@ func TestARefusalIsInTheFormAPIClientsRead(t *testing.T) {
 		if got := resp.Header.Get("WWW-Authenticate"); got != "Bearer" {
 			t.Errorf("HTTP/%d: WWW-Authenticate %q", proto, got)
 		}
-		if resp.Header.Get("X-Request-Id") == "" {
+		if resp.Header.Get("X-Request-ID") == "" {
 			t.Errorf("HTTP/%d: no X-Request-Id", proto)
 		}
 		if strings.Contains(body, "key-c") {
