@@ -9,6 +9,7 @@ import (
 type choice struct {
 	candidate *Candidate
 	lane      int32
+	member    int32
 	facts     *facts
 	booking   booking
 }
@@ -72,6 +73,7 @@ func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance) (c choi
 		case tried:
 			from.drop(head.id)
 			aside = append(aside, head)
+		case moved: // another is at the head now
 		case tooSmall:
 			done = true
 		}
@@ -89,12 +91,11 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance) (choice,
 		return choice{}, tried
 	}
 	m, found := ix.pick(l, now, q.Tried, a)
-	switch found {
-	case tried:
-		return choice{}, tried
-	case moved:
-		ix.move(head.id, classDisabled, 0)
-		return choice{}, moved
+	if found != taken {
+		if found == moved {
+			ix.move(head.id, classDisabled, 0)
+		}
+		return choice{}, found
 	}
 	f := l.current(ix.model)
 	nanos := now.UnixNano()
@@ -113,20 +114,19 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance) (choice,
 		ix.floor = head.rank
 		ix.enqueue(head.id)
 	}
-	c := ix.use(l, m, nanos)
-	return choice{candidate: c, lane: head.id, facts: f, booking: b}, taken
+	if l.to-l.from > 1 { // else there is no order to keep
+		ix.use(l, m, nanos)
+	}
+	member := l.from + m.id
+	return choice{candidate: ix.members[member].candidate, lane: head.id, member: member, facts: f, booking: b}, taken
 }
 
-// use gives the call to a member.
-func (ix *index) use(l *lane, head entry, now int64) *Candidate {
-	id := l.from + head.id
-	m := &ix.members[id]
-	if l.to-l.from > 1 { // else there is no order to keep
-		m.load, m.last = addCall(m.load, now), ix.turn
-		l.floor = head.rank
-		ix.enqueueMember(l, id)
-	}
-	return m.candidate
+// use moves a member back in its lane after it was chosen.
+func (ix *index) use(l *lane, head entry, now int64) {
+	m := &ix.members[l.from+head.id]
+	m.load, m.last = addCall(m.load, now), ix.turn
+	l.floor = head.rank
+	ix.enqueueMember(l, l.from+head.id)
 }
 
 // pick finds the lane's first member that the call may use. Otherwise it is tried when there are members that the request keeps away

@@ -29,7 +29,7 @@ const (
 
 // Fault is one failed upstream call, read from Google's answer. It is an error. Reason and Message are for operators: they may name
 // a project, so they never reach a client.
-type Fault struct {
+type Fault struct { //nolint:errname // it is a fact first, and an error because calls return it
 	Kind FaultKind
 	// Status is the HTTP status; 0 when there was no answer.
 	Status int

@@ -4,7 +4,6 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // maxFacts bounds the models of which a group knows something: clients can name any model.
@@ -252,6 +251,13 @@ func (f *facts) refusals(began int64) int {
 	return f.streak
 }
 
+// recent returns the load: see Standing.Load.
+func (f *facts) recent() float64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.load
+}
+
 // recovered reports, once, that the group no longer cools.
 func (f *facts) recovered(now int64) bool {
 	f.mu.Lock()
@@ -262,5 +268,3 @@ func (f *facts) recovered(now int64) bool {
 	f.told = false
 	return true
 }
-
-func moment(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }

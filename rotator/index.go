@@ -120,6 +120,9 @@ func newIndex(p *Pool, model string, now time.Time) *index {
 func (ix *index) addLane(id int32, g *Group, candidates []int, memory *queues) {
 	l := &ix.lanes[id]
 	l.group, l.facts, l.load = g, g.known(ix.model), math.Inf(-1)
+	if l.facts != nil {
+		l.load = l.facts.recent()
+	}
 	l.from = int32(len(ix.members))
 	l.ready = memory.cut(len(candidates))
 	for _, c := range candidates {
@@ -259,8 +262,8 @@ func (ix *index) reviewMember(id int32, now time.Time) {
 	}
 }
 
-// reconsider looks at a lane again because something was given back to its group.
-func (ix *index) reconsider(id int32, now time.Time) {
+// giveBack looks at a lane again because something was given back to its group.
+func (ix *index) giveBack(id int32, now time.Time) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	switch ix.lanes[id].class {
@@ -268,6 +271,26 @@ func (ix *index) reconsider(id int32, now time.Time) {
 		ix.move(id, classReady, 0)
 	case classMinute, classDay:
 		ix.review(id, now.UnixNano())
+	case classReady, classNotEntitled, classDisabled, classes: // it was not put aside for what was given back
+	}
+}
+
+// takeBack looks at a choice again because its account or its group was marked. Without that it would be found out when it comes to the
+// head; but only what was put aside is missed when it is back.
+func (ix *index) takeBack(c *choice, now time.Time) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	l := &ix.lanes[c.lane]
+	if o := c.candidate.unusable(now); o != nil && l.ready.has(c.member-l.from) {
+		ix.putAway(l, c.member, o)
+	}
+	if l.class != classReady && l.class != classNarrow {
+		return
+	}
+	if l.ready.empty() {
+		ix.move(c.lane, classDisabled, 0)
+	} else if s := l.current(ix.model).shortage(now.UnixNano(), &ix.limits); s.state != "" {
+		ix.move(c.lane, classOf(s.state), s.until)
 	}
 }
 

@@ -71,7 +71,7 @@ func (l *Lease) Settle(o Outcome) {
 	c.inFlight.Add(-1)
 	l.index.busy[l.choice.lane].Add(-1)
 	if l.choice.facts.settle(l.choice.booking, &o, l.began) {
-		l.index.reconsider(l.choice.lane, time.Now())
+		l.index.giveBack(l.choice.lane, time.Now())
 	}
 	if o.served() && c.refusals.Load() != 0 {
 		c.refusals.Store(0)

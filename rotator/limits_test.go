@@ -10,7 +10,8 @@ import (
 
 func TestAllMatchingLimitsHold(t *testing.T) {
 	p := NewPool(nil, Options{Limits: []Limit{
-		{Model: "gemini-3*", RPM: 10, TPM: 1000}, {Model: "*", RPM: 20, RPD: 100}, {Model: "gemini-3-pro", RPM: 5, RPD: 200}, {Model: "[", RPM: 1},
+		{Model: "gemini-3*", RPM: 10, TPM: 1000}, {Model: "*", RPM: 20, RPD: 100},
+		{Model: "gemini-3-pro", RPM: 5, RPD: 200}, {Model: "[", RPM: 1},
 	}})
 	for _, test := range []struct {
 		model string

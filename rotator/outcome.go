@@ -1,8 +1,6 @@
 package rotator
 
-import (
-	"time"
-)
+import "time"
 
 // Next is what a request does after a fault.
 type Next uint8
@@ -44,7 +42,7 @@ type Attempts struct {
 	Made      int  // upstream calls
 	Transient int  // failures of kind FaultTransient, FaultEmpty, FaultUnusable or FaultIncomplete, those before a call was made included
 	Capacity  int  // failures of kind FaultModelCapacity
-	Refreshed bool // the account's token was already refreshed for this request after a 401
+	Refreshed bool // the account's token was already refreshed for this request after a 401; Lease.Decide knows and sets it
 }
 
 // Decision is what follows from a fault: for the request (Next, After) and for the pool (Mark, Until, State, Reason). The zero Decision

@@ -11,8 +11,8 @@ import (
 // not used for longest.
 //
 // A rank is asked for only when a candidate becomes ready and after each time it was chosen; in between the pool keeps it in a heap. So
-// choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank must be fast, must not keep state
-// and is called by many goroutines at once.
+// choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank is called by many goroutines at
+// once and under a lock of the pool: it must be fast, keep no state and not call the pool.
 type Policy interface {
 	Rank(s Standing) float64
 }
@@ -74,9 +74,12 @@ func (fillFirst) Rank(s Standing) float64 { return float64(s.Index) }
 // distribution of its weight; because that distribution has no memory, whose turn comes first is an independent weighted draw.
 type weighted struct{}
 
-func (weighted) Rank(s Standing) float64 { return s.Floor + rand.ExpFloat64()/float64(s.Weight) }
+func (weighted) Rank(s Standing) float64 { return s.Floor + draw()/float64(s.Weight) }
 
 // random chooses at random, each equally often.
 type random struct{}
 
-func (random) Rank(s Standing) float64 { return s.Floor + rand.ExpFloat64() }
+func (random) Rank(s Standing) float64 { return s.Floor + draw() }
+
+// draw is from the exponential distribution.
+func draw() float64 { return rand.ExpFloat64() } //nolint:gosec // chance, not secrecy

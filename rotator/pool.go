@@ -211,12 +211,14 @@ const (
 )
 
 func (c Cause) String() string {
-	return [...]string{"no account serves it", "all accounts are disabled", "no quota group has it", "quota", "rate limit",
-		"prompt over the limit of a minute", "model overloaded", "all ready accounts tried"}[c]
+	return [...]string{
+		"no account serves it", "all accounts are disabled", "no quota group has it", "quota", "rate limit",
+		"prompt over the limit of a minute", "model overloaded", "all ready accounts tried",
+	}[c]
 }
 
 // Exhausted is the error for a request that no account can serve.
-type Exhausted struct {
+type Exhausted struct { //nolint:errname // it says what happened to the pool; *Exhausted reads well where it is handled
 	Model string
 	Cause Cause
 	// RetryAfter is when the first account is expected back; 0 when none is.
@@ -247,6 +249,10 @@ func (p *Pool) mark(l *Lease, d *Decision, now time.Time) {
 		p.options.Models.overload(l.index.model, d.Until, now)
 	case MarkToken:
 		l.Renew(l.token)
+	case MarkNothing:
+	}
+	if d.Mark == MarkGroup || d.Mark == MarkAccount || d.Mark == MarkClient {
+		l.index.takeBack(&l.choice, now)
 	}
 }
 

@@ -453,6 +453,10 @@ func TestReloadForgetsNothing(t *testing.T) {
 		if got := call(t, after, "m"); got != 3 {
 			t.Errorf("account %d is asked after the reload", got)
 		}
+		call(t, before, "other")
+		if got := call(t, NewPool(candidates, Options{}), "other"); got != 3 {
+			t.Errorf("account %d is asked although it has made a call", got)
+		}
 	})
 }
 
@@ -478,6 +482,20 @@ func TestChangesAreToldOnce(t *testing.T) {
 		want := []string{"1 cooling m", "2 disabled ", "1 ready m", "2 ready "}
 		if !slices.Equal(got, want) {
 			t.Errorf("told %q, want %q", got, want)
+		}
+	})
+}
+
+// With many accounts, one that cools for a moment is back before its turn comes; that is told too.
+func TestShortCooldownIsToldToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		p := NewPool(fleet(10), Options{Notify: func(c Change) { got = append(got, c.State) }})
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: time.Second})
+		time.Sleep(time.Second)
+		call(t, p, "m")
+		if !slices.Equal(got, []string{"cooling", "ready"}) {
+			t.Errorf("told %q", got)
 		}
 	})
 }

@@ -180,8 +180,9 @@ func seconds(nanos int64) time.Time {
 
 // snapshot returns the models that are overloaded, in alphabetical order.
 func (m *Models) snapshot(now time.Time) []ModelSnapshot {
-	list := []ModelSnapshot{}
-	for model, until := range *m.until.Load() {
+	marks := *m.until.Load()
+	list := make([]ModelSnapshot, 0, len(marks))
+	for model, until := range marks {
 		s := ModelSnapshot{Model: model, State: StateReady}
 		if until.After(now) {
 			s.State, s.Until = StateOverloaded, seconds(until.UnixNano())

@@ -129,7 +129,7 @@ func (a *Account) failed(f *Fault, now time.Time) {
 	}
 	wait := backoff(minRefreshWait, maxRefreshWait, a.refresh.failures)
 	a.refresh.failures++
-	wait -= rand.N(wait/5 + 1)
+	wait -= jitter(wait/5 + 1)
 	if a.current.Load().usable(now) {
 		a.plan(wait)
 		return
@@ -165,8 +165,11 @@ func lead(life time.Duration) time.Duration {
 	if life <= shortLife {
 		return life / 5
 	}
-	return aheadBy - aheadJitter + rand.N(2*aheadJitter)
+	return aheadBy - aheadJitter + jitter(2*aheadJitter)
 }
+
+// jitter is less than limit, and not less than 0.
+func jitter(limit time.Duration) time.Duration { return rand.N(limit) } //nolint:gosec // chance, not secrecy
 
 func asFault(err error) *Fault {
 	if f, ok := errors.AsType[*Fault](err); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,6 +49,13 @@ func (m *mint) slow(takes time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.takes = takes
+}
+
+// made are the times of the calls so far.
+func (m *mint) made() []time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.times)
 }
 
 func (m *mint) fail(fault error) {
@@ -157,7 +165,7 @@ func TestOldTokenIsUsedUntilItsEndWhileRefreshingFails(t *testing.T) {
 			t.Errorf("token is %s, want the old one", got)
 		}
 		// From the first failure on: after 1, 2, 4, … 60 seconds, each up to a fifth less.
-		retries := m.times[1:]
+		retries := m.made()[1:]
 		for i, want := 1, time.Second; i < len(retries); i++ {
 			if got := retries[i].Sub(retries[i-1]); got > want || got < want*4/5-time.Nanosecond {
 				t.Errorf("retry %d after %v, want between %v and %v", i, got, want*4/5, want)
@@ -176,10 +184,11 @@ func TestOldTokenIsUsedUntilItsEndWhileRefreshingFails(t *testing.T) {
 		}
 		// The next trouble starts with short waits again.
 		m.fail(&Fault{Kind: FaultTransient})
-		before := len(m.times)
+		before := len(m.made())
 		time.Sleep(56 * time.Minute)
 		synctest.Wait()
-		if got := m.times[before+1].Sub(m.times[before]); got > time.Second {
+		retries = m.made()[before:]
+		if got := retries[1].Sub(retries[0]); got > time.Second {
 			t.Errorf("the first retry comes after %v, want a second at most", got)
 		}
 	})
