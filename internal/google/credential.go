@@ -95,7 +95,7 @@ type oauthClient struct{ id, secret string }
 func (c *Client) minter(s *Secret, o Settings) (rotator.Minter, oauthClient, error) {
 	switch s.Kind {
 	case SecretAPIKey:
-		return apiKey(s.value), oauthClient{}, nil
+		return apiKey{s.value}, oauthClient{}, nil
 	case SecretRefreshToken:
 		client := oauthClient{s.ClientID, s.clientSecret}
 		if client.id == "" {

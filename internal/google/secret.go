@@ -52,6 +52,14 @@ type Secret struct {
 	seed         seed
 }
 
+// String says what kind of secret it is, so that printing one by mistake gives nothing away.
+func (s *Secret) String() string {
+	return [...]string{"API key", "refresh token", "service account", "external account", "identity of the machine"}[s.Kind]
+}
+
+// GoString is the same for %#v.
+func (s *Secret) GoString() string { return s.String() }
+
 // seed is an access token that came with a refresh token.
 type seed struct {
 	token  string

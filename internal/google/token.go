@@ -26,39 +26,49 @@ const (
 	seedMargin = time.Minute
 )
 
-// tokenContext makes x/oauth2 use our transport and our name. It must not outlive ctx.
-func (c *Client) tokenContext(ctx context.Context) context.Context {
+// tokenContext makes x/oauth2 use our transport, our name and our patience, while one token is minted.
+func (c *Client) tokenContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	return context.WithValue(ctx, oauth2.HTTPClient, &http.Client{
-		Transport: named{c},
-		Timeout:   tokenTimeout,
+		Transport: tokenTransport{c, ctx},
 		// A redirect would take the secret somewhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	})
+	}), cancel
 }
 
-// named sends requests with our user agent.
-type named struct{ client *Client }
-
-func (n named) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", n.client.userAgent)
-	return n.client.http.RoundTrip(req)
+// tokenTransport puts the context of the minting into each of its requests: x/oauth2 makes some without any.
+type tokenTransport struct {
+	client *Client
+	ctx    context.Context
 }
 
-// bearer is an access token of x/oauth2 as the pool keeps them.
-func bearer(t *oauth2.Token) *rotator.Token {
+func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(t.ctx)
+	req.Header.Set("User-Agent", t.client.userAgent)
+	return t.client.http.RoundTrip(req)
+}
+
+// mint gets one token from x/oauth2, in the form the pool keeps.
+func mint(ctx context.Context, source oauth2.TokenSource) (*rotator.Token, *oauth2.Token, error) {
+	t, err := source.Token()
+	if err == nil && t.AccessToken == "" {
+		err = errors.New("the answer holds no access token")
+	}
+	if err != nil {
+		return nil, nil, tokenFault(ctx, err)
+	}
 	expiry := t.Expiry
 	if expiry.IsZero() {
 		expiry = time.Now().Add(defaultLifetime)
 	}
-	return &rotator.Token{Secret: t.AccessToken, Expiry: expiry}
+	return &rotator.Token{Secret: t.AccessToken, Expiry: expiry}, t, nil
 }
 
 // apiKey is its own token.
-type apiKey string
+type apiKey struct{ key string }
 
 func (k apiKey) Mint(context.Context) (*rotator.Token, error) {
-	return &rotator.Token{Secret: string(k), APIKey: true}, nil
+	return &rotator.Token{Secret: k.key, APIKey: true}, nil
 }
 
 // withQuotaProject names a quota project in the tokens of another minter.
@@ -103,14 +113,16 @@ func (m *refreshToken) Mint(ctx context.Context) (*rotator.Token, error) {
 	if time.Until(seed.expiry) > seedMargin && seed.token != "" {
 		return &rotator.Token{Secret: seed.token, Expiry: seed.expiry}, nil
 	}
-	t, err := m.config.TokenSource(m.client.tokenContext(ctx), &oauth2.Token{RefreshToken: current}).Token()
+	ctx, cancel := m.client.tokenContext(ctx)
+	defer cancel()
+	token, raw, err := mint(ctx, m.config.TokenSource(ctx, &oauth2.Token{RefreshToken: current}))
 	if err != nil {
-		return nil, tokenFault(ctx, err)
+		return nil, err
 	}
 	m.mu.Lock()
-	m.current = t.RefreshToken // the one used, unless a new one came
+	m.current = raw.RefreshToken // the one used, unless a new one came
 	m.mu.Unlock()
-	return bearer(t), nil
+	return token, nil
 }
 
 // take returns the refresh token, and the first time also the access token the file came with: should that be refused, the next is
@@ -141,7 +153,10 @@ func (c *Client) serviceAccountMinter(s *Secret) (*serviceAccount, error) {
 }
 
 func (m *serviceAccount) Mint(ctx context.Context) (*rotator.Token, error) {
-	return mint(ctx, m.config.TokenSource(m.client.tokenContext(ctx)))
+	ctx, cancel := m.client.tokenContext(ctx)
+	defer cancel()
+	token, _, err := mint(ctx, m.config.TokenSource(ctx))
+	return token, err
 }
 
 // external has x/oauth2 find the way to a token, as for workload identity federation and impersonation.
@@ -152,19 +167,14 @@ type external struct {
 }
 
 func (m *external) Mint(ctx context.Context) (*rotator.Token, error) {
-	creds, err := google.CredentialsFromJSONWithType(m.client.tokenContext(ctx), m.json, m.credType, scope)
+	ctx, cancel := m.client.tokenContext(ctx)
+	defer cancel()
+	creds, err := google.CredentialsFromJSONWithType(ctx, m.json, m.credType, scope)
 	if err != nil {
 		return nil, &rotator.Fault{Kind: rotator.FaultDead, Reason: "CREDENTIALS_INVALID", Message: "Google's library refused the JSON"}
 	}
-	return mint(ctx, creds.TokenSource)
-}
-
-func mint(ctx context.Context, source oauth2.TokenSource) (*rotator.Token, error) {
-	t, err := source.Token()
-	if err != nil {
-		return nil, tokenFault(ctx, err)
-	}
-	return bearer(t), nil
+	token, _, err := mint(ctx, creds.TokenSource)
+	return token, err
 }
 
 // machine uses what Application Default Credentials there are when a token is needed, so that looking for them delays no start.
@@ -179,10 +189,10 @@ func (m *machine) Mint(ctx context.Context) (*rotator.Token, error) {
 		err   error
 	}
 	done := make(chan result, 1)
-	// The metadata server is asked without a context. The library's own limits end this goroutine, if late.
+	// The metadata server is asked without a context: the library's own limits end this goroutine, if late.
 	go func() {
-		t, err := m.find(ctx)
-		done <- result{t, err}
+		token, err := m.find(ctx)
+		done <- result{token, err}
 	}()
 	select {
 	case r := <-done:
@@ -193,18 +203,20 @@ func (m *machine) Mint(ctx context.Context) (*rotator.Token, error) {
 }
 
 func (m *machine) find(ctx context.Context) (*rotator.Token, error) {
-	creds, err := google.FindDefaultCredentials(m.client.tokenContext(ctx), scope)
+	ctx, cancel := m.client.tokenContext(ctx)
+	defer cancel()
+	creds, err := google.FindDefaultCredentials(ctx, scope)
 	if err != nil {
 		return nil, &rotator.Fault{
 			Kind: rotator.FaultSetup, Reason: "NO_DEFAULT_CREDENTIALS", Message: "there are no Application Default Credentials here",
 		}
 	}
-	t, err := mint(ctx, creds.TokenSource)
+	token, _, err := mint(ctx, creds.TokenSource)
 	if err != nil {
 		return nil, err
 	}
 	if m.settings.Project == "" {
-		t.Project = creds.ProjectID
+		token.Project = creds.ProjectID
 	}
-	return t, nil
+	return token, nil
 }
