@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Account is state: what has been learned about one credential at run time. It is found again by the fingerprint of the secret, so it
-// outlives configuration reloads, and handlers with the same credential share it. It is safe for concurrent use.
+// Account is state: what has been learned about one credential at run time. It is found again by the fingerprint of the secret,
+// so it outlives configuration reloads, and handlers with the same credential share it. It is safe for concurrent use.
 type Account struct {
 	current atomic.Pointer[Token]
 	out     atomic.Pointer[outage]
-	// config is the credential as last used. A refresh ahead of expiry mints with it, because the one that the token in hand was minted
-	// with may be of a configuration that is gone.
+	// config is the credential as last used. A refresh ahead of expiry mints with it, because the one that the token in hand was
+	// minted with may be of a configuration that is gone.
 	config atomic.Pointer[Credential]
 
 	requests, errors, inFlight atomic.Int64
@@ -46,8 +46,8 @@ func NewAccount(id string) *Account { return &Account{id: id} }
 // ID returns the fingerprint of the secret.
 func (a *Account) ID() string { return a.id }
 
-// Close ends the refreshing of the token ahead of its expiry. The account stays usable for requests that hold it: they get tokens on
-// demand.
+// Close ends the refreshing of the token ahead of its expiry. The account stays usable for requests that hold it: they get tokens
+// on demand.
 func (a *Account) Close() {
 	a.refresh.mu.Lock()
 	defer a.refresh.mu.Unlock()

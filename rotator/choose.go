@@ -129,8 +129,8 @@ func (ix *index) use(l *lane, head entry, now int64) {
 	ix.enqueueMember(l, l.from+head.id)
 }
 
-// pick finds the lane's first member that the call may use. Otherwise it is tried when there are members that the request keeps away
-// from, and moved when none is usable.
+// pick finds the lane's first member that the call may use. Otherwise it is tried when there are members that the request keeps
+// away from, and moved when none is usable.
 func (ix *index) pick(l *lane, now time.Time, t *Tried, a avoidance) (entry, finding) {
 	var aside []entry
 	found, at := moved, entry{}
@@ -163,8 +163,8 @@ func (ix *index) noteOutage(c *Candidate, o *outage) {
 	}
 }
 
-// squeeze puts a lane among those with too little room for some calls. There, the one with the most room is at the head: if that has
-// too little, then all have.
+// squeeze puts a lane among those with too little room for some calls. There, the one with the most room is at the head: if that
+// has too little, then all have.
 func (ix *index) squeeze(id int32, s shortage) finding {
 	l := &ix.lanes[id]
 	if l.class == classNarrow && l.room == s.room {

@@ -130,9 +130,10 @@ func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, load float64, s
 // halfLife is the age in nanoseconds at which a call counts half in a load.
 const halfLife = 40e9
 
-// addCall adds one call to a load, which is the binary logarithm of a sum of calls. Instead of lowering old calls as they age, a new one
-// counts for more the later it is made, so loads at rest stay in order and need no upkeep. Between powers of two the logarithm is
-// taken to be linear, which is off by less than a tenth of a doubling, keeps the order and costs no transcendental function.
+// addCall adds one call to a load, which is the binary logarithm of a sum of calls. Instead of lowering old calls as they age, a
+// new one counts for more the later it is made, so loads at rest stay in order and need no upkeep. Between powers of two the
+// logarithm is taken to be linear, which is off by less than a tenth of a doubling, keeps the order and costs no transcendental
+// function.
 func addCall(load float64, now int64) float64 {
 	call := float64(now) / halfLife
 	if load < call {
@@ -195,7 +196,8 @@ func (f *facts) fits(now, tokens int64, l *Limit) int64 {
 	return f.minute.freed(now, over(f.minute.calls, l.RPM), f.minute.tokens+tokens-l.TPM)
 }
 
-// settle corrects what a call was counted as, now that it is over. It reports whether someone who found too little should look again.
+// settle corrects what a call was counted as, now that it is over. It reports whether someone who found too little should look
+// again.
 func (f *facts) settle(b booking, o *Outcome, began int64) (look bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

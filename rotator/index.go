@@ -9,11 +9,11 @@ import (
 
 // index keeps the candidates of a pool in order for one model, so that choosing one does not look at the others.
 //
-// Candidates are ordered in two levels, because quota belongs to groups: lanes, which are quota groups, and within a lane its members,
-// which are accounts. A lane stands in exactly one place: in ready, in narrow, or put aside with a class that says why; a queue of wake-ups
-// brings back what is put aside. The index is only a memory of where to look. What counts are the facts, which other pools change
-// too: a lane is checked against them when it comes to the head, and put aside then. So each change costs a few steps in a heap,
-// once, whatever the number of lanes.
+// Candidates are ordered in two levels, because quota belongs to groups: lanes, which are quota groups, and within a lane its
+// members, which are accounts. A lane stands in exactly one place: in ready, in narrow, or put aside with a class that says why;
+// a queue of wake-ups brings back what is put aside. The index is only a memory of where to look. What counts are the facts,
+// which other pools change too: a lane is checked against them when it comes to the head, and put aside then. So each change
+// costs a few steps in a heap, once, whatever the number of lanes.
 //
 // Lock order: index.mu before the locks of Group and facts. Nothing waits under any of them.
 type index struct {
@@ -275,8 +275,8 @@ func (ix *index) giveBack(id int32, now time.Time) {
 	}
 }
 
-// takeBack looks at a choice again because its account or its group was marked. Without that it would be found out when it comes to the
-// head; but only what was put aside is missed when it is back.
+// takeBack looks at a choice again because its account or its group was marked. Without that it would be found out when it comes
+// to the head; but only what was put aside is missed when it is back.
 func (ix *index) takeBack(c *choice, now time.Time) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -287,9 +287,7 @@ func (ix *index) takeBack(c *choice, now time.Time) {
 	if l.class != classReady && l.class != classNarrow {
 		return
 	}
-	if l.ready.empty() {
-		ix.move(c.lane, classDisabled, 0)
-	} else if s := l.current(ix.model).shortage(now.UnixNano(), &ix.limits); s.state != "" {
+	if s := l.current(ix.model).shortage(now.UnixNano(), &ix.limits); s.state != "" {
 		ix.move(c.lane, classOf(s.state), s.until)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Lease is one account for one call, and for the same call again with a fresh token. Except for Settle, it is for one goroutine at a
-// time.
+// Lease is one account for one call, and for the same call again with a fresh token. Except for Settle, it is for one goroutine
+// at a time.
 type Lease struct {
 	pool    *Pool
 	index   *index
@@ -35,8 +35,8 @@ func (o *Outcome) served() bool { return o.Called && !o.Decision.failed }
 // Credential returns what the operator said about the account.
 func (l *Lease) Credential() *Credential { return l.choice.candidate.Credential }
 
-// Token returns the account's access token. It is taken from memory, or else is that of the account's one refresh, whoever else waits for
-// it. ctx bounds the wait, which is never longer than 15 seconds, and not the refresh. The error is always a *Fault.
+// Token returns the account's access token. It is taken from memory, or else is that of the account's one refresh, whoever else
+// waits for it. ctx bounds the wait, which is never longer than 15 seconds, and not the refresh. The error is always a *Fault.
 func (l *Lease) Token(ctx context.Context) (*Token, error) {
 	t, err := l.choice.candidate.token(ctx, l.choice.candidate.Minter)
 	l.token = t
@@ -61,8 +61,8 @@ func (l *Lease) Decide(f *Fault, a Attempts) Decision {
 	})
 }
 
-// Settle ends the lease: it corrects the counts, and remembers what the outcome says about the account, its group and the model. Only
-// the first call does anything.
+// Settle ends the lease: it corrects the counts, and remembers what the outcome says about the account, its group and the model.
+// Only the first call does anything.
 func (l *Lease) Settle(o Outcome) {
 	if l.settled.Swap(true) {
 		return

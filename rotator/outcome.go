@@ -45,8 +45,8 @@ type Attempts struct {
 	Refreshed bool // the account's token was already refreshed for this request after a 401; Lease.Decide knows and sets it
 }
 
-// Decision is what follows from a fault: for the request (Next, After) and for the pool (Mark, Until, State, Reason). The zero Decision
-// is that of a call that went well.
+// Decision is what follows from a fault: for the request (Next, After) and for the pool (Mark, Until, State, Reason). The zero
+// Decision is that of a call that went well.
 type Decision struct {
 	Next  Next
 	After time.Duration // pause before the next attempt

@@ -6,13 +6,13 @@ import (
 	"math/rand/v2"
 )
 
-// Policy says in which order the pool uses what is ready. It ranks quota groups, because quota belongs to them, and then the accounts
-// within the group that comes first: the lowest rank goes first; among equals the one with fewer calls in flight, then the one that was
-// not used for longest.
+// Policy says in which order the pool uses what is ready. It ranks quota groups, because quota belongs to them, and then the
+// accounts within the group that comes first: the lowest rank goes first; among equals the one with fewer calls in flight, then
+// the one that was not used for longest.
 //
-// A rank is asked for only when a candidate becomes ready and after each time it was chosen; in between the pool keeps it in a heap. So
-// choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank is called by many goroutines at
-// once and under a lock of the pool: it must be fast, keep no state and not call the pool.
+// A rank is asked for only when a candidate becomes ready and after each time it was chosen; in between the pool keeps it in a
+// heap. So choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank is called by many
+// goroutines at once and under a lock of the pool: it must be fast, keep no state and not call the pool.
 type Policy interface {
 	Rank(s Standing) float64
 }
@@ -47,8 +47,8 @@ func NewPolicy(name string, args []string) (Policy, error) {
 	return p, nil
 }
 
-// headroom prefers who had the fewest recent calls for its weight. Loads less than a tenth apart count as equal, so that the calls in
-// flight decide between them.
+// headroom prefers who had the fewest recent calls for its weight. Loads less than a tenth apart count as equal, so that the
+// calls in flight decide between them.
 type headroom struct{}
 
 func (headroom) Rank(s Standing) float64 {
@@ -70,8 +70,9 @@ type fillFirst struct{}
 
 func (fillFirst) Rank(s Standing) float64 { return float64(s.Index) }
 
-// weighted chooses at random, each as often as its weight says. Every candidate draws the moment of its next turn from the exponential
-// distribution of its weight; because that distribution has no memory, whose turn comes first is an independent weighted draw.
+// weighted chooses at random, each as often as its weight says. Every candidate draws the moment of its next turn from the
+// exponential distribution of its weight; because that distribution has no memory, whose turn comes first is an independent
+// weighted draw.
 type weighted struct{}
 
 func (weighted) Rank(s Standing) float64 { return s.Floor + draw()/float64(s.Weight) }

@@ -91,8 +91,8 @@ type Query struct {
 	Tried *Tried
 }
 
-// Acquire chooses an account and counts the call against the quotas of its group. It never waits. The lease must be settled. The error is
-// always an *Exhausted.
+// Acquire chooses an account and counts the call against the quotas of its group. It never waits. The lease must be settled. The
+// error is always an *Exhausted.
 func (p *Pool) Acquire(q Query) (*Lease, error) {
 	now := time.Now()
 	if until := p.options.Models.overloaded(q.Model, now); !until.IsZero() && q.Tried.empty() {

@@ -486,18 +486,27 @@ func TestChangesAreToldOnce(t *testing.T) {
 	})
 }
 
-// With many accounts, one that cools for a moment is back before its turn comes; that is told too.
-func TestShortCooldownIsToldToEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var got []string
-		p := NewPool(fleet(10), Options{Notify: func(c Change) { got = append(got, c.State) }})
-		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: time.Second})
-		time.Sleep(time.Second)
-		call(t, p, "m")
-		if !slices.Equal(got, []string{"cooling", "ready"}) {
-			t.Errorf("told %q", got)
-		}
-	})
+// With many accounts, one that is put aside can be back before its turn comes; that is told too.
+func TestEndIsToldEvenIfNobodyCameBy(t *testing.T) {
+	for _, test := range []struct {
+		fault *Fault
+		began string
+		lasts time.Duration
+	}{
+		{&Fault{Kind: FaultRateShort, Delay: time.Second}, "cooling", time.Second},
+		{&Fault{Kind: FaultSetup}, "disabled", 30 * time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var got []string
+			p := NewPool(fleet(10), Options{Notify: func(c Change) { got = append(got, c.State) }})
+			fail(t, p, Query{Model: "m"}, test.fault)
+			time.Sleep(test.lasts)
+			call(t, p, "m")
+			if !slices.Equal(got, []string{test.began, "ready"}) {
+				t.Errorf("told %q", got)
+			}
+		})
+	}
 }
 
 func TestWhatClientsNameIsBounded(t *testing.T) {

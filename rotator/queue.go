@@ -1,7 +1,8 @@
 package rotator
 
-// queue is a priority queue of the numbers from 0 to n-1: the lowest rank first, and among equal ranks the lowest turn. Its order is a
-// heap with four children a node, which keeps it shallow: five levels hold 341 entries, seven hold 5,461.
+// queue is a priority queue of the numbers from 0 to n-1: the lowest rank first, among equal ranks the lowest turn, and then the
+// lowest number. Its order is a heap with four children a node, which keeps it shallow: five levels hold 341 entries, seven hold
+// 5,461.
 type queue struct {
 	order []entry
 	place []int32 // by number: where it stands in order, -1 where it does not
@@ -35,7 +36,16 @@ func (m *queues) cut(n int) queue {
 	return q
 }
 
-func (e *entry) before(o *entry) bool { return e.rank < o.rank || e.rank == o.rank && e.turn < o.turn }
+func (e *entry) before(o *entry) bool {
+	switch {
+	case e.rank != o.rank:
+		return e.rank < o.rank
+	case e.turn != o.turn:
+		return e.turn < o.turn
+	default:
+		return e.id < o.id
+	}
+}
 
 func (q *queue) empty() bool { return len(q.order) == 0 }
 

@@ -25,8 +25,8 @@ type PoolCounts struct {
 	Queued       int   `json:"queued"`
 }
 
-// AccountSnapshot is one account. It is ready if it is usable for at least one model, cooling if each model it was used for is out of
-// quota or its token cannot be had at the moment, and disabled if it is not used for anything.
+// AccountSnapshot is one account. It is ready if it is usable for at least one model, cooling if each model it was used for is
+// out of quota or its token cannot be had at the moment, and disabled if it is not used for anything.
 type AccountSnapshot struct {
 	Index      int            `json:"index"`
 	Label      string         `json:"label"`

@@ -31,8 +31,8 @@ func (t *Token) usable(now time.Time) bool {
 	return t != nil && (t.Expiry.IsZero() || t.Expiry.After(now))
 }
 
-// token returns the current token: from memory, which takes one atomic read, or from the one refresh of this account. ctx bounds only
-// the wait for it. The error is always a *Fault.
+// token returns the current token: from memory, which takes one atomic read, or from the one refresh of this account. ctx bounds
+// only the wait for it. The error is always a *Fault.
 func (a *Account) token(ctx context.Context, m Minter) (*Token, error) {
 	now := time.Now()
 	if t := a.current.Load(); t.usable(now) {

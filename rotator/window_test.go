@@ -40,7 +40,7 @@ func TestWindowNeverHoldsLessThanTheLastMinute(t *testing.T) {
 		}
 		// Calls leave together with others of the same second, so at most a second's worth is held longer.
 		if w.calls < calls || w.calls > calls+8 || w.tokens < tokens || w.tokens > tokens+8*99 {
-			t.Fatalf("at %v: window holds %d calls and %d tokens, the last minute %d and %d", time.Duration(now), w.calls, w.tokens, calls, tokens)
+			t.Fatalf("at %v: the window holds %d calls, %d tokens; the last minute %d, %d", time.Duration(now), w.calls, w.tokens, calls, tokens)
 		}
 		if now%3 != 0 {
 			tokens := now % 100
