@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
@@ -18,14 +20,14 @@ import (
 const maxAnswer = 256 << 20
 
 // attempt is one upstream call. Two goroutines share it: the exchange's own, which alone talks to the client, and the pump, which
-// talks to Google. The pump writes token and called before the first frame, and the exchange reads them after the pump has ended.
+// talks to Google. The pump writes token before it sets called, and the exchange reads it after the pump has ended.
 type attempt struct {
 	*exchange
 	lease  *rotator.Lease
 	model  *gemini.Model
 	body   encodedBody
 	token  *rotator.Token
-	called bool // Google was asked, so the call counts against the quota
+	called atomic.Bool // Google was asked, so the call counts against the quota
 
 	counted bool // the call is in the record
 	fold    *gemini.Fold
@@ -38,6 +40,7 @@ type attempt struct {
 type frame struct {
 	response *gemini.Response
 	err      error
+	panicked error // the pump panicked
 }
 
 // run makes the call and writes what comes of it. It returns nil once the answer is complete, and only after the pump has ended.
@@ -61,6 +64,12 @@ func (a *attempt) run() *google.Error {
 
 // pump asks Google and hands on what it answers, event by event. It ends when the stream does or ctx is done.
 func (a *attempt) pump(ctx context.Context, frames chan<- frame) {
+	// Nobody recovers a panic here, so it would end every request of the process: it is handed on, to end its own only.
+	defer func() {
+		if p := recover(); p != nil {
+			hand(ctx, frames, frame{panicked: fmt.Errorf("calling Google: %v\n%s", p, debug.Stack())})
+		}
+	}()
 	// Two responses take turns: while the exchange works on one, the next event is decoded into the other. A send succeeds only when
 	// the exchange has come back for more, so the one sent before is free again.
 	var responses [2]gemini.Response
@@ -93,7 +102,8 @@ func (a *attempt) open(ctx context.Context) (*google.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.token, a.called = token, true
+	a.token = token
+	a.called.Store(true)
 	credential := a.lease.Credential()
 	return a.gateway.Google.Stream(ctx, google.Call{
 		Backend: translate.Backend(credential.Backend), Model: a.model.ID, Project: credential.Project, Location: credential.Location,
@@ -109,6 +119,9 @@ func (a *attempt) consume(frames <-chan frame) *google.Error {
 		select {
 		case f := <-frames:
 			a.count()
+			if f.panicked != nil {
+				panic(f.panicked)
+			}
 			if f.err != nil {
 				return a.end(f.err)
 			}
@@ -121,6 +134,7 @@ func (a *attempt) consume(frames <-chan frame) *google.Error {
 		case <-patience.C:
 			return a.stalled()
 		case <-a.silenceC():
+			a.count()
 			if !a.keepAlive() {
 				return clientGone(context.Canceled)
 			}
@@ -132,7 +146,7 @@ func (a *attempt) consume(frames <-chan frame) *google.Error {
 
 // count puts the call into the record, once it is known whether there was one.
 func (a *attempt) count() {
-	if !a.called || a.counted {
+	if a.counted || !a.called.Load() {
 		return
 	}
 	a.counted = true
@@ -203,7 +217,7 @@ func sizeOf(ev *translate.Event) int {
 
 // end is called with what ended the stream: io.EOF, or a failure.
 func (a *attempt) end(err error) *google.Error {
-	if !errors.Is(err, io.EOF) {
+	if err != io.EOF { //nolint:errorlint // a failure may wrap io.EOF, and is not the end of an answer
 		return asFailure(err)
 	}
 	var state gemini.EndState

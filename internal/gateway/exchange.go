@@ -24,7 +24,8 @@ type exchange struct {
 
 	bodies   []encodedBody // what has been encoded so far, one per backend and model
 	tokens   int64         // estimate of the prompt
-	attempts rotator.Attempts
+	began    time.Time
+	attempts rotator.Attempts // Made counts for the whole request, the failures for the model at hand
 	tried    rotator.Tried
 	silence  *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
 	gone     bool        // a write to the client failed
@@ -62,32 +63,43 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 
 	e := &exchange{
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
-		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request),
+		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request), began: time.Now(),
 	}
 	e.run(models)
 }
 
-// run tries the models in turn, and answers with the first one's failure if none has capacity.
+// run tries the first model, and the others only if that has no capacity.
 func (x *exchange) run(models []*gemini.Model) {
 	if x.request.Stream && x.gateway.KeepAlive > 0 {
 		x.silence = time.NewTimer(x.gateway.KeepAlive)
 		defer x.silence.Stop()
 	}
-	var first *translate.Error
+	failed := x.try(models[0])
+	if failed != nil && another(failed) {
+		failed = x.fallBack(models[1:], failed)
+	}
+	if failed != nil {
+		x.giveUp(failed)
+	}
+}
+
+// fallBack tries other models while nothing has been said. If none of them answers, the client is told of the failure of the first: it
+// is the model it asked for.
+func (x *exchange) fallBack(models []*gemini.Model, first *translate.Error) *translate.Error {
 	for _, m := range models {
-		failed := x.try(m)
-		if failed == nil {
-			return
-		}
-		if first == nil {
-			first = failed
-		}
-		if x.clientGone() || x.reply.spoken || !lacksCapacity(failed) {
-			first = failed
+		if x.reply.spoken || x.clientGone() || !x.mayTry() {
 			break
 		}
+		if failed := x.try(m); failed == nil || x.reply.spoken {
+			return failed
+		}
 	}
-	x.giveUp(first)
+	return first
+}
+
+// mayTry reports whether the request may make one more upstream call.
+func (x *exchange) mayTry() bool {
+	return x.attempts.Made < x.gateway.Attempts && time.Since(x.began) <= x.gateway.AttemptsFor
 }
 
 func (x *exchange) clientGone() bool { return x.gone || x.ctx.Err() != nil }
@@ -103,6 +115,9 @@ func lacksCapacity(e *translate.Error) bool {
 	}
 }
 
+// another reports whether another model may do what this one could not: the accounts are out of it, or do not have it.
+func another(e *translate.Error) bool { return lacksCapacity(e) || e.Kind == translate.ErrNotFound }
+
 // giveUp ends the exchange without a complete answer.
 func (x *exchange) giveUp(e *translate.Error) {
 	if x.clientGone() {
@@ -112,15 +127,14 @@ func (x *exchange) giveUp(e *translate.Error) {
 		}
 		return
 	}
-	x.record.Error = e.Code
+	x.record.fail(e)
 	x.setHeaders(nil)
 	x.reply.fail(e)
 }
 
 // try asks accounts for one model until one has answered; it returns nil then, else the failure as the client may see it.
 func (x *exchange) try(m *gemini.Model) *translate.Error {
-	x.attempts, x.tried = rotator.Attempts{}, rotator.Tried{}
-	start := time.Now()
+	x.attempts, x.tried = rotator.Attempts{Made: x.attempts.Made}, rotator.Tried{}
 	var last *translate.Error
 	for {
 		lease, err := x.gateway.Pool.Acquire(rotator.Query{Model: m.ID, Tokens: x.tokens, Tried: &x.tried})
@@ -133,9 +147,7 @@ func (x *exchange) try(m *gemini.Model) *translate.Error {
 		}
 		last = failed
 		switch {
-		case x.clientGone(), x.reply.spoken, decision.Next == rotator.GiveUp:
-			return x.timed(m, failed)
-		case x.attempts.Made >= x.gateway.Attempts, time.Since(start) > x.gateway.AttemptsFor:
+		case x.clientGone(), x.reply.spoken, decision.Next == rotator.GiveUp, !x.mayTry():
 			return x.timed(m, failed)
 		}
 		if !x.pause(decision.After) {
@@ -147,19 +159,20 @@ func (x *exchange) try(m *gemini.Model) *translate.Error {
 // use has one account answer, with a second attempt of the same account when its token turns out to be stale.
 func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision, *translate.Error) {
 	x.record.Account = lease.Credential().Label
+	defer lease.Settle(rotator.Outcome{Called: true}) // in a panic; it is settled otherwise
 	for {
 		a := &attempt{exchange: x, lease: lease, model: m}
 		failed := a.run()
 		a.count()
 		x.record.Usage = a.usage()
-		outcome := rotator.Outcome{Called: a.called, Tokens: int64(x.record.Usage.Prompt)}
+		outcome := rotator.Outcome{Called: a.called.Load(), Tokens: int64(x.record.Usage.Prompt)}
 		if failed == nil {
 			lease.Settle(outcome)
 			return rotator.Decision{}, nil
 		}
 		x.suffer(failed.Fault)
 		outcome.Decision = lease.Decide(failed.Fault, x.attempts)
-		if outcome.Decision.Next == rotator.SameAccount && !x.reply.spoken && !x.clientGone() {
+		if outcome.Decision.Next == rotator.SameAccount && !x.reply.spoken && !x.clientGone() && x.mayTry() {
 			lease.Renew(a.token)
 			continue
 		}

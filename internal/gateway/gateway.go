@@ -38,7 +38,7 @@ type Options struct {
 	Pool         *rotator.Pool
 	Google       *google.Client
 	Catalogue    *gemini.Catalogue
-	Chat         Surface // nil when the surface is switched off
+	Chat         Surface
 	DefaultModel string
 	Models       []Model // optional
 	Thinking     translate.Thinking

@@ -25,6 +25,18 @@ type Record struct {
 	Error string
 }
 
+// fail notes the error a client was given. Where that has no code, the word is the one OpenAI has for its type.
+func (r *Record) fail(e *translate.Error) {
+	switch {
+	case e.Code != "":
+		r.Error = e.Code
+	case e.Kind == translate.ErrInvalid:
+		r.Error = "invalid_request_error"
+	default:
+		r.Error = "server_error"
+	}
+}
+
 func newRecord(surface string) *Record {
 	return &Record{RequestID: "req_" + rand.Text(), Surface: surface, Start: time.Now()}
 }

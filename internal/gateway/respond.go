@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -78,7 +79,8 @@ func (p *reply) keepAlive() error {
 	return p.send([]byte(comment))
 }
 
-// send writes bytes of an event stream and sees that they leave.
+// send writes bytes of an event stream and sees that they leave. How long a client may take to read them is the server's business:
+// Caddy gives every write a minute unless told otherwise.
 func (p *reply) send(b []byte) error {
 	if len(b) == 0 {
 		return nil
@@ -87,7 +89,10 @@ func (p *reply) send(b []byte) error {
 	if _, err := p.w.Write(b); err != nil {
 		return err
 	}
-	return p.ctl.Flush()
+	if err := p.ctl.Flush(); !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil // a handler in front collects the answer: it comes late, but it comes
 }
 
 // fail ends the exchange with an error: with an HTTP status while that is possible, else with an event in the stream.

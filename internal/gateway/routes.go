@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
@@ -18,10 +19,9 @@ type Route struct {
 
 // endpoint is what answers a path.
 type endpoint struct {
-	method string
-	// surface renders the errors, and with a nil serve also decodes and answers the request.
-	surface Surface
-	serve   func(x *Route, w http.ResponseWriter, r *http.Request)
+	method  string  // GET includes HEAD
+	surface Surface // renders the errors
+	serve   func(x *Route, w http.ResponseWriter, r *http.Request, record *Record)
 	// open is set for what may be asked without being identified.
 	open bool
 }
@@ -31,15 +31,13 @@ const modelsPath = "/models"
 
 // table lists the endpoints by their path without /v1.
 func (g *Gateway) table() map[string]endpoint {
-	t := map[string]endpoint{
+	return map[string]endpoint{
 		modelsPath: {method: http.MethodGet, surface: openai.Chat{}, serve: (*Route).serveModels},
 		"/status":  {method: http.MethodGet, surface: openai.Chat{}, serve: (*Route).serveStatus},
 		"/health":  {method: http.MethodGet, surface: openai.Chat{}, serve: (*Route).serveHealth, open: true},
+
+		"/chat/completions": {method: http.MethodPost, surface: g.Chat, serve: (*Route).converse},
 	}
-	if g.Chat != nil {
-		t["/chat/completions"] = endpoint{method: http.MethodPost, surface: g.Chat}
-	}
-	return t
 }
 
 // bare are the paths also served without /v1: those whose names leave no doubt that an OpenAI client asks.
@@ -77,24 +75,27 @@ func (x *Route) Serve(w http.ResponseWriter, r *http.Request, identified bool) *
 		x.refuse(w, record, translate.Unauthenticated())
 		return record
 	}
-	if r.Method != x.method && !(x.method == http.MethodGet && r.Method == http.MethodHead) {
-		w.Header().Set("Allow", x.method)
+	if allowed := x.methods(); !slices.Contains(allowed, r.Method) {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		x.refuse(w, record, &translate.Error{
 			Kind: translate.ErrInvalid, Status: http.StatusMethodNotAllowed, Code: "method_not_supported",
 			Message: "Not allowed to " + r.Method + " on " + r.URL.Path + ": use " + x.method + ".",
 		})
 		return record
 	}
-	if x.serve != nil {
-		x.serve(x, w, r)
-		return record
-	}
-	x.converse(w, r, record)
+	x.serve(x, w, r, record)
 	return record
+}
+
+func (e *endpoint) methods() []string {
+	if e.method == http.MethodGet {
+		return []string{http.MethodGet, http.MethodHead}
+	}
+	return []string{e.method}
 }
 
 // refuse answers with an error before anything was tried.
 func (x *Route) refuse(w http.ResponseWriter, record *Record, e *translate.Error) {
-	record.Error = e.Code
+	record.fail(e)
 	writeError(w, x.surface, e)
 }

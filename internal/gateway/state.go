@@ -13,14 +13,14 @@ import (
 )
 
 // serveModels answers the list of models, or one of them. It asks nobody: what is offered is configuration and the catalogue.
-func (x *Route) serveModels(w http.ResponseWriter, _ *http.Request) {
+func (x *Route) serveModels(w http.ResponseWriter, _ *http.Request, record *Record) {
 	if x.argument == "" {
 		writeJSON(w, http.StatusOK, openai.ModelList(x.gateway.offered()))
 		return
 	}
 	models, failed := x.gateway.resolve(x.argument)
 	if failed != nil {
-		writeError(w, x.surface, failed)
+		x.refuse(w, record, failed)
 		return
 	}
 	writeJSON(w, http.StatusOK, openai.Model(modelInfo(gemini.NormalizeModel(x.argument), models[0])))
@@ -53,10 +53,10 @@ type status struct {
 	rotator.PoolSnapshot
 }
 
-func (x *Route) serveStatus(w http.ResponseWriter, _ *http.Request) {
+func (x *Route) serveStatus(w http.ResponseWriter, _ *http.Request, record *Record) {
 	body, err := json.Marshal(status{Object: "gemini_proxy.status", PoolSnapshot: x.gateway.Pool.Snapshot()})
 	if err != nil {
-		writeError(w, x.surface, asClientError(err))
+		x.refuse(w, record, asClientError(err))
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -68,7 +68,7 @@ type health struct {
 	Status string `json:"status"`
 }
 
-func (x *Route) serveHealth(w http.ResponseWriter, _ *http.Request) {
+func (x *Route) serveHealth(w http.ResponseWriter, _ *http.Request, _ *Record) {
 	code, answer := http.StatusOK, health{Status: "ok"}
 	if !x.gateway.Pool.Ready() {
 		code, answer.Status = http.StatusServiceUnavailable, "unavailable"
