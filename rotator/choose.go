@@ -15,38 +15,39 @@ type choice struct {
 }
 
 // choose finds a candidate for a call and counts the call against its group.
-func (ix *index) choose(now time.Time, q *Query) (choice, *Exhausted) {
-	ix.mu.Lock()
-	ix.used = now
-	ix.wakeUp(now)
-	c, found := ix.search(now, q)
+func (ix *index) choose(now time.Time, q *Query, c *choice) *Exhausted {
 	var exhausted *Exhausted
-	if !found {
+	ix.mu.Lock()
+	ix.used = now.UnixNano()
+	ix.wakeUp(now)
+	if !ix.search(now, q, c) {
 		exhausted = ix.exhausted(now, q)
 	}
 	news := ix.news
-	ix.news = nil
+	if news != nil {
+		ix.news = nil
+	}
 	ix.mu.Unlock()
 	for _, change := range news {
 		ix.pool.options.Notify(change)
 	}
-	return c, exhausted
+	return exhausted
 }
 
 // search keeps away from everything that was tried, and comes closer only if there is nothing else.
-func (ix *index) search(now time.Time, q *Query) (c choice, found bool) {
+func (ix *index) search(now time.Time, q *Query, c *choice) bool {
 	if ix.tooLarge(q.Tokens) {
-		return c, false
+		return false
 	}
-	for _, a := range []avoidance{avoidAll, avoidSome, avoidFault} {
-		if c, found = ix.next(&ix.ready, now, q, a); found {
+	for a := avoidAll; a <= avoidFault; a++ {
+		if ix.next(&ix.ready, now, q, a, c) || ix.next(&ix.narrow, now, q, a, c) {
+			return true
+		}
+		if q.Tried.empty() {
 			break
 		}
-		if c, found = ix.next(&ix.narrow, now, q, a); found || q.Tried.empty() {
-			break
-		}
 	}
-	return c, found
+	return false
 }
 
 func (ix *index) tooLarge(tokens int64) bool { return ix.limits.TPM > 0 && tokens > ix.limits.TPM }
@@ -62,40 +63,34 @@ const (
 )
 
 // next takes the first lane of a queue that can serve the call.
-func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance) (c choice, found bool) {
+func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance, c *choice) bool {
 	var aside []entry
-	for done := false; !done && !from.empty(); {
+	found := moved
+	for found != taken && found != tooSmall && !from.empty() {
 		head := from.first(ix.laneBusy)
-		var f finding
-		switch c, f = ix.take(head, now, q, a); f {
-		case taken:
-			found, done = true, true
-		case tried:
+		if found = ix.take(head, now, q, a, c); found == tried {
 			from.drop(head.id)
 			aside = append(aside, head)
-		case moved: // another is at the head now
-		case tooSmall:
-			done = true
 		}
 	}
 	for _, e := range aside {
 		from.set(e)
 	}
-	return c, found
+	return found == taken
 }
 
 // take gives the call to a lane if the lane's facts allow it, else it puts the lane where it belongs.
-func (ix *index) take(head entry, now time.Time, q *Query, a avoidance) (choice, finding) {
+func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choice) finding {
 	l := &ix.lanes[head.id]
 	if q.Tried.group(l.group, a) {
-		return choice{}, tried
+		return tried
 	}
 	m, found := ix.pick(l, now, q.Tried, a)
 	if found != taken {
 		if found == moved {
 			ix.move(head.id, classDisabled, 0)
 		}
-		return choice{}, found
+		return found
 	}
 	f := l.current(ix.model)
 	nanos := now.UnixNano()
@@ -103,9 +98,9 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance) (choice,
 	switch {
 	case short.state != "":
 		ix.move(head.id, classOf(short.state), short.until)
-		return choice{}, moved
+		return moved
 	case !ok:
-		return choice{}, ix.squeeze(head.id, short)
+		return ix.squeeze(head.id, short)
 	}
 	ix.turn++
 	l.load, l.last = load, ix.turn
@@ -117,8 +112,9 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance) (choice,
 	if l.to-l.from > 1 { // else there is no order to keep
 		ix.use(l, m, nanos)
 	}
-	member := l.from + m.id
-	return choice{candidate: ix.members[member].candidate, lane: head.id, member: member, facts: f, booking: b}, taken
+	c.lane, c.member, c.facts, c.booking = head.id, l.from+m.id, f, b
+	c.candidate = ix.members[c.member].candidate
+	return taken
 }
 
 // use moves a member back in its lane after it was chosen.

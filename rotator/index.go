@@ -23,7 +23,7 @@ type index struct {
 	busy   []atomic.Int32 // by lane: calls in flight
 
 	mu      sync.Mutex
-	used    time.Time
+	used    int64 // Unix nanoseconds
 	lanes   []lane
 	members []member
 	owner   []int32 // by member: its lane
@@ -88,7 +88,7 @@ type member struct {
 }
 
 func newIndex(p *Pool, model string, now time.Time) *index {
-	ix := &index{pool: p, model: model, limits: p.limits(model), used: now}
+	ix := &index{pool: p, model: model, limits: p.limits(model), used: now.UnixNano()}
 	groups := make(map[*Group][]int)
 	var order []*Group
 	members := 0

@@ -99,17 +99,17 @@ func (p *Pool) Acquire(q Query) (*Lease, error) {
 		return nil, &Exhausted{Model: q.Model, Cause: CauseOverloaded, RetryAfter: until.Sub(now)}
 	}
 	ix := p.index(q.Model, now)
-	choice, exhausted := ix.choose(now, &q)
-	if exhausted != nil {
+	var chosen choice
+	if exhausted := ix.choose(now, &q, &chosen); exhausted != nil {
 		return nil, exhausted
 	}
-	c := choice.candidate
+	c := chosen.candidate
 	if c.config.Load() != c.Credential {
 		c.config.Store(c.Credential)
 	}
 	c.requests.Add(1)
 	c.inFlight.Add(1)
-	return &Lease{pool: p, index: ix, choice: choice, tried: q.Tried, began: now.UnixNano()}, nil
+	return &Lease{pool: p, index: ix, choice: chosen, tried: q.Tried, began: now.UnixNano()}, nil
 }
 
 // RetryAfter is how long until a call for the model can be served; 0 when one can be now, and when none ever will be.
@@ -154,12 +154,12 @@ func (p *Pool) index(model string, now time.Time) *index {
 
 func leastUsed(indexes map[string]*index) string {
 	var model string
-	var least time.Time
+	var least int64
 	for m, ix := range indexes {
 		ix.mu.Lock()
 		used := ix.used
 		ix.mu.Unlock()
-		if model == "" || used.Before(least) {
+		if model == "" || used < least {
 			model, least = m, used
 		}
 	}
