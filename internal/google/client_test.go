@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
@@ -245,12 +246,6 @@ func TestCallsOverHTTP(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 
-	status, answer = 400, strings.Repeat("x", 3*maxErrorBody)
-	_, err = client.Stream(t.Context(), call)
-	if e, ok := err.(*Error); !ok || e.Fault.Kind != rotator.FaultRequest {
-		t.Errorf("an endless error body: %v", err)
-	}
-
 	status, answer, header = 307, "", http.Header{"Location": {server.URL + "/followed"}}
 	_, err = client.Stream(t.Context(), call)
 	if e, ok := err.(*Error); !ok || e.Fault.Kind != rotator.FaultTransient || followed {
@@ -267,5 +262,26 @@ func TestCallsOverHTTP(t *testing.T) {
 	_, err = client.Stream(t.Context(), call)
 	if e, ok := err.(*Error); !ok || e.Fault.Kind != rotator.FaultTransient || e.Client.Status != 502 {
 		t.Errorf("nobody there: %v", err)
+	}
+}
+
+func TestErrorBodiesAreReadUpToABound(t *testing.T) {
+	client := New(Options{HTTP: roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 400, Body: io.NopCloser(&endless{first: "{"})}, nil
+	})})
+	_, err := client.Stream(t.Context(), Call{Backend: translate.GeminiAPI, Model: "m", Token: aKey, Body: []byte("{}")})
+	if e, ok := err.(*Error); !ok || e.Fault.Kind != rotator.FaultRequest || len(e.Fault.Message) > 2*maxMessage {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestErrorBodiesThatBreakOffAreJudgedByTheirStatus(t *testing.T) {
+	body := io.MultiReader(strings.NewReader(`{"error":{"code":503,"mess`), iotest.ErrReader(io.ErrUnexpectedEOF))
+	client := New(Options{HTTP: roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 429, Body: io.NopCloser(body)}, nil
+	})})
+	_, err := client.Stream(t.Context(), Call{Backend: translate.GeminiAPI, Model: "m", Token: aKey, Body: []byte("{}")})
+	if e, ok := err.(*Error); !ok || e.Fault.Kind != rotator.FaultRateShort {
+		t.Errorf("%v", err)
 	}
 }

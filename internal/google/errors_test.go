@@ -133,6 +133,14 @@ func TestQuotaFactsAreKept(t *testing.T) {
 	if f.Model != "gemini-2.5-pro" {
 		t.Errorf("model %q", f.Model)
 	}
+	for message, want := range map[string]string{
+		"No capacity available for model gemini-3-pro-preview on the server": "gemini-3-pro-preview",
+		"Requests ending with a model turn are not supported.":               "",
+	} {
+		if f = parseError(answer{status: 400, body: []byte(errorBody(message, "", ""))}).Fault; f.Model != want {
+			t.Errorf("%s: model %q", message, f.Model)
+		}
+	}
 	noValue := `{"error":{"code":429,"details":[{"violations":[{"quotaId":"FooPerMinute"}]}]}}`
 	if f = parseError(answer{status: 429, body: []byte(noValue)}).Fault; f.Kind != rotator.FaultRateShort || f.Violations[0].Value != -1 {
 		t.Errorf("a quota without a value is not a quota of none: %+v", f)

@@ -177,6 +177,18 @@ func (e *endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
+func TestEventsOfManyLinesOutgrowTheBuffer(t *testing.T) {
+	line := strings.Repeat("x", 1000)
+	want := strings.Repeat(line+"\n", 99) + line
+	body := strings.Repeat("data: "+line+"\r\n", 100) + "\r\n"
+	for size := range 40 {
+		got, err := readAll(&pieces{rest: []byte(body + body), sizes: []int{size * 100, 7}})
+		if err != nil || !slices.Equal(got, []string{want, want}) {
+			t.Fatalf("pieces of %d bytes: %d events, %v", size*100, len(got), err)
+		}
+	}
+}
+
 func TestEventsHaveABound(t *testing.T) {
 	for _, first := range []string{`data: {"a":"`, "data: {\n: ", `{"a":"`, "<"} {
 		r := eventReader{src: &endless{first}}

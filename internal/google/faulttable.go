@@ -160,7 +160,7 @@ func (r *report) quotaNamed(part string) bool {
 		})
 }
 
-var modelInText = regexp.MustCompile(`\bmodel:? ([a-z][A-Za-z0-9._-]*[A-Za-z0-9])`)
+var modelInText = regexp.MustCompile(`\b(?:model:|for model) ([a-z][A-Za-z0-9._-]*[A-Za-z0-9])`)
 
 // model is the model the error is about, if it says so.
 func (r *report) model() string {
@@ -172,7 +172,7 @@ func (r *report) model() string {
 			return m
 		}
 	}
-	if m := modelInText.FindStringSubmatch(r.message); m != nil && r.status == http.StatusTooManyRequests {
+	if m := modelInText.FindStringSubmatch(r.message); m != nil {
 		return m[1]
 	}
 	return ""

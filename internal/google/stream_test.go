@@ -56,11 +56,13 @@ func TestEndsOfStreams(t *testing.T) {
 		{"an error later", oneEvent + "data: " + failure + "\n\n" + oneEvent, "Hi", rotator.FaultModelCapacity, "UNAVAILABLE"},
 		{"a bare error later", oneEvent + failure + "\n", "Hi", rotator.FaultModelCapacity, "UNAVAILABLE"},
 		{"a list that is an error", "[" + failure + "]", "", rotator.FaultModelCapacity, "UNAVAILABLE"},
+		{"a list that is an error, as an event", "data: [" + failure + "]\n\n", "", rotator.FaultModelCapacity, "UNAVAILABLE"},
 		{"an error of the credential", "data: " + strings.ReplaceAll(keyInvalidBody, "\n", "") + "\n\n", "", rotator.FaultDead, "API_KEY_INVALID"},
 		{"an error without a code", oneEvent + "data: {\"error\":{\"status\":\"CANCELLED\",\"message\":\"The operation was cancelled.\"}}\n\n",
 			"Hi", rotator.FaultTransient, "CANCELLED"},
 		{"a page", "<html>\n<body>\n<h1>502</h1>\n</html>\n", "", rotator.FaultTransient, "NOT_AN_EVENT_STREAM"},
 		{"a line of text", "upstream connect error", "", rotator.FaultTransient, "NOT_AN_EVENT_STREAM"},
+		{"text after events", oneEvent + "so long\n", "Hi", 0, ""},
 		{"no JSON first", "data: {oops\n\n", "", rotator.FaultTransient, "MALFORMED_EVENT"},
 		{"no JSON later", oneEvent + "data: {oops\n\n" + oneEvent, "Hi", rotator.FaultIncomplete, "MALFORMED_EVENT"},
 		{"half an event at the end", oneEvent + oneEvent[:30], "Hi", rotator.FaultIncomplete, "MALFORMED_EVENT"},
@@ -114,11 +116,13 @@ func TestFirstEventThatIsAnErrorIsTheSameAsTheHTTPStatus(t *testing.T) {
 }
 
 func TestKeysAndTokensThatAreRefusedWithinAStream(t *testing.T) {
-	const body = "data: {\"error\":{\"code\":401,\"status\":\"UNAUTHENTICATED\",\"message\":\"x\"}}\n\n"
+	const failure = `{"error":{"code":401,"status":"UNAUTHENTICATED","message":"x"}}`
 	for isKey, kind := range map[bool]rotator.FaultKind{true: rotator.FaultDead, false: rotator.FaultUnauthorized} {
-		err := newStream(t.Context(), io.NopCloser(strings.NewReader(body)), isKey).Next(new(gemini.Response))
-		if e, ok := err.(*Error); !ok || e.Fault.Kind != kind {
-			t.Errorf("key: %t: %v", isKey, err)
+		for _, body := range []string{"data: " + failure + "\n\n", "data: [" + failure + "]\n\n", failure} {
+			err := newStream(t.Context(), io.NopCloser(strings.NewReader(body)), isKey).Next(new(gemini.Response))
+			if e, ok := err.(*Error); !ok || e.Fault.Kind != kind {
+				t.Errorf("key: %t: %s: %v", isKey, body, err)
+			}
 		}
 	}
 }
