@@ -23,7 +23,7 @@ const (
 	defaultGeminiAPI  = "https://generativelanguage.googleapis.com"
 	defaultVertex     = "https://aiplatform.googleapis.com"
 	defaultCodeAssist = "https://cloudcode-pa.googleapis.com"
-	defaultTokenURL   = "https://oauth2.googleapis.com/token"
+	defaultOAuth      = "https://oauth2.googleapis.com"
 )
 
 // Versions of the interfaces. Stable ones (v1) lack fields that current models need.
@@ -41,16 +41,12 @@ func (e Endpoints) trimmed() Endpoints {
 	return e
 }
 
-// tokenURL is where tokens are minted: the configured endpoint, else the one the credential names, else Google's.
+// tokenURL is where tokens are minted: at the configured endpoint, else where the credential says, else at Google's.
 func (e *Endpoints) tokenURL(own string) string {
-	switch {
-	case e.OAuth != "":
-		return e.OAuth + "/token"
-	case own != "":
+	if e.OAuth == "" && own != "" {
 		return own
-	default:
-		return defaultTokenURL
 	}
+	return cmp.Or(e.OAuth, defaultOAuth) + "/token"
 }
 
 func (e *Endpoints) codeAssist(suffix string) string {

@@ -104,6 +104,8 @@ var errorRows = []errorRow{
 	{"token no longer accepted", 401, errorBody("Request had invalid authentication credentials.", "UNAUTHENTICATED", "ACCESS_TOKEN_EXPIRED"),
 		rotator.FaultUnauthorized, "ACCESS_TOKEN_EXPIRED", 0, 503, "upstream_auth"},
 	{"key refused", 400, keyInvalidBody, rotator.FaultDead, "API_KEY_INVALID", 0, 503, "upstream_auth"},
+	{"key refused, in words", 400, errorBody("API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT", ""),
+		rotator.FaultDead, "API_KEY_INVALID", 0, 503, "upstream_auth"},
 	{"key expired, in words", 400, errorBody("API key expired. Please renew the API key.", "INVALID_ARGUMENT", ""),
 		rotator.FaultDead, "API_KEY_INVALID", 0, 503, "upstream_auth"},
 	{"key not found, in words", 400, errorBody("API Key not found. Please pass a valid API key.", "INVALID_ARGUMENT", ""),

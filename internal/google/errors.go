@@ -54,10 +54,10 @@ func parseError(a answer) *Error {
 	}
 	f.Delay = r.delay(now)
 	e := &Error{Fault: f, Client: clientError(f, r.words())}
-	switch f.Kind {
-	case rotator.FaultRequest:
+	if f.Kind == rotator.FaultRequest {
 		e.Path = r.path()
-	case rotator.FaultTooLong:
+	}
+	if f.Kind == rotator.FaultTooLong {
 		e.Path = "contents"
 		tooLong(e.Client, r.message)
 	}

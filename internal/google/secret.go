@@ -204,11 +204,12 @@ func (f *secretFile) expires() time.Time {
 // fingerprint identifies the account behind the secret on a backend without revealing it. Whatever would make an account work again
 // that was found dead is part of it: another key or token, another OAuth client. So is what its token depends on besides.
 func (s *Secret) fingerprint(b translate.Backend, besides ...string) string {
-	identity := []string{product, string(b), strconv.Itoa(int(s.Kind)), s.value}
+	identity := s.value
 	if s.Kind == SecretServiceAccount { // the rest of its JSON may change
-		identity[3] = s.email + "\x00" + s.keyID
+		identity = s.email + "\x00" + s.keyID
 	}
-	sum := sha256.Sum256([]byte(strings.Join(append(identity, besides...), "\x00")))
+	parts := slices.Concat([]string{product, string(b), strconv.Itoa(int(s.Kind)), identity}, besides)
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:fingerprintLen])
 }
 

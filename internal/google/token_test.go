@@ -147,14 +147,14 @@ func TestTokensComeFromTheConfiguredEndpoint(t *testing.T) {
 		resp.Header.Set("Content-Type", "application/json")
 		return resp, nil
 	})
-	own := "https://own.example/token"
+	const googles, own = "https://oauth2.googleapis.com/token", "https://own.example/token"
 	for _, test := range []struct {
 		name, endpoint, secret, asked, audience string
 	}{
-		{"refresh token", "", object("refresh_token", "r"), defaultTokenURL, ""},
+		{"refresh token", "", object("refresh_token", "r"), googles, ""},
 		{"refresh token with an endpoint of its own", "", object("refresh_token", "r", "token_uri", own), own, ""},
 		{"refresh token, configured", "http://127.0.0.1:1/o/", object("refresh_token", "r", "token_uri", own), "http://127.0.0.1:1/o/token", ""},
-		{"service account", "", serviceAccountJSON(), defaultTokenURL, defaultTokenURL},
+		{"service account", "", serviceAccountJSON(), googles, googles},
 		{"service account with an endpoint of its own", "", serviceAccountJSON("token_uri", own), own, own},
 		{"service account, configured", "http://127.0.0.1:1", serviceAccountJSON("token_uri", own), "http://127.0.0.1:1/token", own},
 	} {
