@@ -16,8 +16,8 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
 
-// maxAnswer bounds what is kept of an answer that is not streamed to its client, in bytes of text and media.
-const maxAnswer = 256 << 20
+// maxAnswer bounds what is kept of an answer that is not streamed to its client, in bytes of text and media. Tests lower it.
+var maxAnswer = 256 << 20
 
 // attempt is one upstream call. Two goroutines share it: the exchange's own, which alone talks to the client, and the pump, which
 // talks to Google. The pump writes token before it sets called, and the exchange reads it after the pump has ended.
