@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -105,10 +106,14 @@ func (a *attempt) open(ctx context.Context) (*google.Stream, error) {
 	a.token = token
 	a.called.Store(true)
 	credential := a.lease.Credential()
-	return a.gateway.Google.Stream(ctx, google.Call{
+	stream, err := a.gateway.Google.Stream(ctx, google.Call{
 		Backend: translate.Backend(credential.Backend), Model: a.model.ID, Project: credential.Project, Location: credential.Location,
 		Token: token, Body: a.body.Body, RequestID: a.record.RequestID,
 	})
+	if e, ok := errors.AsType[*google.Error](err); ok && e.Unsent {
+		a.called.Store(false)
+	}
+	return stream, err
 }
 
 // consume folds and writes frames until the answer is complete or something goes wrong.

@@ -405,10 +405,11 @@ func TestBrokenConnectionIsTriedElsewhere(t *testing.T) {
 	})
 }
 
-func TestGoogleOutOfReachIsAnHonestError(t *testing.T) {
+func TestGoogleOutOfReachIsAnHonestErrorAndSoonAQuickOne(t *testing.T) {
 	both(t, func(w *world, ask func() *answer) {
-		w.key(1)
-		w.key(2)
+		for n := range 3 {
+			w.key(n + 1)
+		}
 		w.start()
 		w.network.close()
 		a := ask()
@@ -416,7 +417,15 @@ func TestGoogleOutOfReachIsAnHonestError(t *testing.T) {
 			w.Errorf("status %d: %s", a.Code, a.Body)
 		}
 		a.clientError(w)
-		w.wantReady(2)
+		w.wantReady(3)
+
+		ask() // enough failures in a row for the host to be left alone
+		a = ask()
+		w.wantError(a, http.StatusServiceUnavailable, "upstream_unavailable")
+		if a.record.Attempts != 0 || a.Header().Get("Retry-After") == "" {
+			w.Errorf("%d attempts, Retry-After %q", a.record.Attempts, a.Header().Get("Retry-After"))
+		}
+		w.wantReady(3)
 	})
 }
 

@@ -26,11 +26,13 @@ type Options struct {
 	UserAgent string
 }
 
-// Client makes calls to Google. It holds no credentials and no state: every call carries its own. Safe for concurrent use.
+// Client makes calls to Google. It holds no credentials: every call carries its own. All it remembers is which hosts cannot be reached.
+// Safe for concurrent use.
 type Client struct {
 	endpoints Endpoints
 	http      http.RoundTripper
 	userAgent string
+	breaker   breaker
 }
 
 // product is how we call ourselves when Options name nothing better.
@@ -91,10 +93,17 @@ func (c *Client) Stream(ctx context.Context, call Call) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	if wait := c.breaker.wait(req.URL.Host); wait > 0 {
+		return nil, unreachableHost(wait)
+	}
 	resp, rtErr := c.http.RoundTrip(req)
 	if rtErr != nil {
+		if ctx.Err() == nil {
+			c.breaker.failed(req.URL.Host)
+		}
 		return nil, broken(ctx, false, rtErr)
 	}
+	c.breaker.answered(req.URL.Host)
 	if resp.StatusCode == http.StatusOK {
 		return newStream(ctx, resp.Body, call.Token.APIKey), nil
 	}

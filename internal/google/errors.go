@@ -20,6 +20,8 @@ type Error struct {
 	// Path is the field at fault in the request as Google wrote it, such as contents[3].parts[0].text; empty when Google named
 	// none. It means nothing to a client until it is mapped back to the client's own request.
 	Path string
+	// Unsent is set when the call was not made at all, and so cost nothing.
+	Unsent bool
 }
 
 func (e *Error) Error() string { return e.Fault.Error() }
@@ -67,7 +69,7 @@ func parseError(a answer) *Error {
 // refused is the Error for a call that is not even made.
 func refused(kind rotator.FaultKind, reason, format string, args ...any) *Error {
 	f := &rotator.Fault{Kind: kind, Reason: reason, Message: fmt.Sprintf(format, args...)}
-	return &Error{Fault: f, Client: clientError(f, "")}
+	return &Error{Fault: f, Client: clientError(f, ""), Unsent: true}
 }
 
 // broken is the Error for a connection that failed: before the first event when started is false, else in the middle of an answer.
