@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -499,5 +500,32 @@ func TestHeadersNoClientSendsAreRefused(t *testing.T) {
 	}
 	if n := s.google.Count(googlesim.Match{}); n != 0 {
 		t.Errorf("Google had %d calls", n)
+	}
+}
+
+func TestClientThatStopsReadingIsLetGo(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		t.Run(strconv.Itoa(version), func(t *testing.T) {
+			s := newSite(t, 0)
+			s.load("timeouts {\n write_timeout 300ms\n }\n" + proxy)
+			long := strings.Repeat("a story of some length ", 1<<20/23)
+			s.google.Always(googlesim.Match{}, googlesim.Answer(slices.Repeat([]string{long}, 40)...)) // more than the kernel holds
+			answer, err := s.client(version).Do(s.request(t.Context(), http.MethodPost, "/v1/chat/completions", askStream))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close() // and is not read
+			for deadline := time.Now().Add(10 * time.Second); s.google.Active() > 0; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the call to Google still waits for its client")
+				}
+			}
+			if n := s.google.Count(googlesim.Match{}); n != 1 {
+				t.Errorf("Google had %d calls, want 1", n)
+			}
+			if calls := s.google.Calls(googlesim.Match{}); !calls[0].Canceled {
+				t.Error("Google's answer was read to its end: was this a test at all?")
+			}
+		})
 	}
 }
