@@ -45,6 +45,7 @@ func TestBrokenAnswerThatIsNotStreamedIsAskedAgain(t *testing.T) {
 		w.wantCalls("", 2)
 		w.google.Always(googlesim.Match{}, googlesim.ResetAfter(2))
 		w.wantError(w.ask(plain()), http.StatusBadGateway, "upstream_incomplete")
+		w.wantCalls("", 4)
 	})
 }
 

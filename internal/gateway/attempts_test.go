@@ -159,6 +159,20 @@ func TestFailedFallbackDoesNotHideWhyTheModelFailed(t *testing.T) {
 	})
 }
 
+func TestFallbackThatBreaksOffIsToldAsItIs(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.key(1)
+		w.fallback(flash, lite)
+		w.start()
+		w.google.Always(googlesim.Match{Model: model}, googlesim.QuotaDay(model))
+		w.google.Always(googlesim.Match{Model: flash}, googlesim.ResetAfter(2))
+		if text := w.wantInBand(w.ask(stream()), "upstream_incomplete"); text == "" {
+			w.Error("the text before the break is lost")
+		}
+		w.wantAsked(model, flash)
+	})
+}
+
 func TestRequestAtFaultDoesNotFallBack(t *testing.T) {
 	for name, fault := range map[string]googlesim.Reply{
 		"request": googlesim.BadRequest("no."), "too long": googlesim.InputTooLong(2, 1), "broken": googlesim.EmptyStream(),

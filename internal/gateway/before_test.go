@@ -400,7 +400,8 @@ func TestBrokenConnectionIsTriedElsewhere(t *testing.T) {
 		w.start()
 		w.script("", googlesim.Reset())
 		w.text(ask())
-		w.wantCalls("", 2)
+		w.wantCalls("key-1", 1)
+		w.wantCalls("key-2", 1)
 		w.wantReady(2)
 	})
 }
@@ -447,7 +448,8 @@ func TestServerErrorsAreTriedElsewhereAtMostTwice(t *testing.T) {
 				w.start()
 				w.script("", c.fault)
 				w.text(ask())
-				w.wantCalls("", 2)
+				w.wantCalls("key-1", 1)
+				w.wantCalls("key-2", 1)
 				w.google.Always(googlesim.Match{}, c.fault)
 				a := ask()
 				if a.Code != c.status {
@@ -591,6 +593,9 @@ func TestSlowFirstTokenIsTriedElsewhere(t *testing.T) {
 		w.text(a)
 		if a.took < 20*time.Second || a.took > 25*time.Second {
 			w.Errorf("took %v", a.took)
+		}
+		if a.record.Attempts != 2 {
+			w.Errorf("%d attempts: a call that Google did not answer is one, too", a.record.Attempts)
 		}
 		w.wantCalls("", 2)
 	})

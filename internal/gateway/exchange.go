@@ -87,7 +87,7 @@ func (x *exchange) run(models []*gemini.Model) {
 // is the model it asked for.
 func (x *exchange) fallBack(models []*gemini.Model, first *translate.Error) *translate.Error {
 	for _, m := range models {
-		if x.reply.spoken || x.clientGone() || !x.mayTry() {
+		if !x.mayTry() {
 			break
 		}
 		if failed := x.try(m); failed == nil || x.reply.spoken {
@@ -97,9 +97,10 @@ func (x *exchange) fallBack(models []*gemini.Model, first *translate.Error) *tra
 	return first
 }
 
-// mayTry reports whether the request may make one more upstream call.
+// mayTry reports whether one more upstream call may be made: the client is still there and has heard nothing, and neither the calls of
+// a request nor the time for them are used up.
 func (x *exchange) mayTry() bool {
-	return x.attempts.Made < x.gateway.Attempts && time.Since(x.began) <= x.gateway.AttemptsFor
+	return !x.reply.spoken && !x.clientGone() && x.attempts.Made < x.gateway.Attempts && time.Since(x.began) <= x.gateway.AttemptsFor
 }
 
 func (x *exchange) clientGone() bool { return x.gone || x.ctx.Err() != nil }
@@ -146,12 +147,8 @@ func (x *exchange) try(m *gemini.Model) *translate.Error {
 			return nil
 		}
 		last = failed
-		switch {
-		case x.clientGone(), x.reply.spoken, decision.Next == rotator.GiveUp, !x.mayTry():
+		if decision.Next == rotator.GiveUp || !x.mayTry() || !x.pause(decision.After) {
 			return x.timed(m, failed)
-		}
-		if !x.pause(decision.After) {
-			return failed
 		}
 	}
 }
@@ -172,7 +169,7 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 		}
 		x.suffer(failed.Fault)
 		outcome.Decision = lease.Decide(failed.Fault, x.attempts)
-		if outcome.Decision.Next == rotator.SameAccount && !x.reply.spoken && !x.clientGone() && x.mayTry() {
+		if outcome.Decision.Next == rotator.SameAccount && x.mayTry() {
 			lease.Renew(a.token)
 			continue
 		}
