@@ -115,10 +115,18 @@ func (n *PoolCounts) add(a *AccountSnapshot) {
 	n.InFlight += a.InFlight
 }
 
+// groupName is the quota group for people: an account that has none but its own is a group by its label, not by its fingerprint.
+func (c *Credential) groupName() string {
+	if c.QuotaGroup == c.ID {
+		return c.Label
+	}
+	return c.QuotaGroup
+}
+
 // snapshot returns the account, of whose group models are known.
 func (c *Candidate) snapshot(models []ModelAccount, now time.Time) AccountSnapshot {
 	a := AccountSnapshot{
-		Index: c.Index, Label: c.Label, Backend: c.Backend, QuotaGroup: c.QuotaGroup, State: StateReady,
+		Index: c.Index, Label: c.Label, Backend: c.Backend, QuotaGroup: c.groupName(), State: StateReady,
 		Requests: c.requests.Load(), Errors: c.errors.Load(), InFlight: c.inFlight.Load(), Models: []ModelAccount{},
 	}
 	if t := c.current.Load(); t.usable(now) {

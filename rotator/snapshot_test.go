@@ -13,7 +13,8 @@ func TestSnapshotShowsWhatStatusPromises(t *testing.T) {
 		g := NewGroup()
 		candidates := []Candidate{candidate(1, g), candidate(7, NewGroup())}
 		candidates[0].Credential.Minter = &mint{life: time.Hour}
-		candidates[1].Credential.Models = []string{"other"}
+		candidates[0].Credential.ID, candidates[0].Credential.QuotaGroup = "fingerprint", "fingerprint" // none but its own
+		candidates[1].Credential.QuotaGroup, candidates[1].Credential.Models = "shared", []string{"other"}
 		defer candidates[0].Account.Close()
 		p := NewPool(candidates, Options{Limits: []Limit{{Model: "*", RPM: 5, TPM: 250_000}}})
 
@@ -38,7 +39,7 @@ func TestSnapshotShowsWhatStatusPromises(t *testing.T) {
    "token": {"cached": true, "expires_in": 3598}, "requests": 2, "errors": 1, "in_flight": 1,
    "models": [{"model": "m", "state": "cooling", "until": "2000-01-01T00:00:33Z", "reason": "rate_short",
     "rpm": {"used": 2, "limit": 5}, "rpd": {"used": 2, "resets_at": "2000-01-01T08:00:00Z"}, "tpm": {"used": 1500, "limit": 250000}}]},
-  {"index": 7, "label": "account-7", "backend": "gemini_api", "quota_group": "account-7", "state": "ready", "reason": "",
+  {"index": 7, "label": "account-7", "backend": "gemini_api", "quota_group": "shared", "state": "ready", "reason": "",
    "token": {"cached": false}, "requests": 0, "errors": 0, "in_flight": 0, "models": []}],
  "models": [{"model": "m", "state": "overloaded", "until": "2000-01-01T00:00:22Z"}]}`
 		if squeeze(string(got)) != squeeze(want) {
