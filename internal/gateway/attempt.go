@@ -210,7 +210,7 @@ func (a *attempt) write(finish func(dst []byte) []byte) *google.Error {
 }
 
 func sizeOf(ev *translate.Event) int {
-	n := len(ev.Text)
+	n := len(ev.Text) + len(ev.Signature.Value)
 	if ev.Media != nil {
 		n += len(ev.Media.Data)
 	}

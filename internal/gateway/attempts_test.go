@@ -54,6 +54,7 @@ func TestAttemptsBoundTheCallsOfARequest(t *testing.T) {
 			a := ask()
 			w.wantError(a, http.StatusTooManyRequests, "insufficient_quota")
 			w.wantCalls("", attempts)
+			w.wantHeaders(a.Header(), map[string]string{"Retry-After": "1"}) // others are ready
 			if got := a.Header().Get("X-Gemini-Proxy-Attempts"); got != strconv.Itoa(attempts) || a.record.Attempts != attempts {
 				w.Errorf("X-Gemini-Proxy-Attempts %q, record %d, want %d", got, a.record.Attempts, attempts)
 			}

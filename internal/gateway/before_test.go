@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -35,22 +34,6 @@ func TestBlockedPromptIsAnAnswerAndHarmsNoAccount(t *testing.T) {
 		}
 		w.wantCalls("", 2)
 		w.wantReady(25)
-	})
-}
-
-func TestRevokedKeyIsDisabledAtTheFirstRefusal(t *testing.T) {
-	both(t, func(w *world, ask func() *answer) {
-		w.key(1)
-		w.key(2)
-		w.start()
-		w.google.RevokeKey("key-1")
-		for n := range 3 {
-			w.text(ask())
-			w.wantCalls("", n+2) // one more than requests: the revoked key was tried once
-		}
-		if a := w.account(1); a.State != "disabled" || !strings.Contains(a.Reason, "API_KEY_INVALID") {
-			w.Errorf("account of the revoked key: %s, %q", a.State, a.Reason)
-		}
 	})
 }
 
@@ -203,142 +186,6 @@ func TestOverloadedModelFallsBack(t *testing.T) {
 		}
 		if got := a.Header().Get("X-Gemini-Proxy-Model"); got != "gemini-2.5-flash" {
 			w.Errorf("X-Gemini-Proxy-Model %q", got)
-		}
-	})
-}
-
-func TestStaleTokenIsRefreshedOnceOnTheSameAccount(t *testing.T) {
-	both(t, func(w *world, ask func() *answer) {
-		w.user(1)
-		w.user(2)
-		w.start()
-		w.text(ask())
-		w.google.RevokeTokens("user-1")
-		w.text(ask())
-		w.wantCalls("", 3) // one before, one refused, one again
-		w.wantCalls("user-2", 0)
-		if got := w.refreshes("user-1"); got != 2 {
-			w.Errorf("%d refreshes, want the first and one more", got)
-		}
-	})
-}
-
-func TestConcurrentStaleTokensCauseOneRefresh(t *testing.T) {
-	simulated(t, func(w *world) {
-		w.user(1)
-		w.start()
-		w.text(w.ask(plain()))
-		w.google.RevokeTokens("user-1")
-		w.concurrently(10, func() { w.text(w.ask(plain())) })
-		if got := w.refreshes("user-1"); got != 2 {
-			w.Errorf("%d refreshes, want the first and one more", got)
-		}
-	})
-}
-
-func TestAccountWhoseFreshTokenIsRefusedIsDisabled(t *testing.T) {
-	both(t, func(w *world, ask func() *answer) {
-		w.user(1)
-		w.user(2)
-		w.start()
-		w.script("user-1", googlesim.Unauthorized(), googlesim.Unauthorized())
-		w.text(ask())
-		w.wantCalls("", 3)
-		if a := w.account(1); a.State != "disabled" || a.Reason == "" {
-			w.Errorf("refused account: %s, %q", a.State, a.Reason)
-		}
-		w.text(ask())
-		w.wantCalls("user-1", 2)
-	})
-}
-
-func TestDeadRefreshTokenDisablesTheAccount(t *testing.T) {
-	both(t, func(w *world, ask func() *answer) {
-		w.user(1)
-		w.user(2)
-		w.start()
-		w.google.DisableRefresh("user-1")
-		a := ask()
-		w.text(a)
-		if a.record.Attempts != 1 {
-			w.Errorf("%d attempts: a token that could not be had is no call", a.record.Attempts)
-		}
-		w.wantCalls("user-1", 0)
-		if s := w.account(1); s.State != "disabled" || !strings.Contains(strings.ToLower(s.Reason), "invalid_grant") {
-			w.Errorf("account: %s, %q", s.State, s.Reason)
-		}
-		w.text(ask())
-		if got := w.google.Count(googlesim.Match{Backend: googlesim.OAuth, Account: "user-1"}); got != 1 {
-			w.Errorf("%d refreshes of a dead token, want 1", got)
-		}
-	})
-}
-
-func TestRefusedOAuthClientDisablesAllItsAccounts(t *testing.T) {
-	both(t, func(w *world, ask func() *answer) {
-		w.user(1)
-		w.user(2)
-		w.key(3)
-		w.start()
-		w.google.RemoveClient("client")
-		w.text(ask())
-		for n := 1; n <= 2; n++ {
-			if s := w.account(n); s.State != "disabled" {
-				w.Errorf("account %d of the refused client: %s, %q", n, s.State, s.Reason)
-			}
-		}
-		if got := w.google.Count(googlesim.Match{Backend: googlesim.OAuth}); got != 1 {
-			w.Errorf("%d refreshes with a refused client, want 1", got)
-		}
-	})
-}
-
-func TestForbiddenAccountIsDisabledWithTheReasonInWords(t *testing.T) {
-	const again = 30 * time.Minute
-	for reason, probe := range map[string]bool{
-		"TOS_VIOLATION": false, "VALIDATION_REQUIRED": false, "CONSUMER_SUSPENDED": false, "LEAKED": false,
-		"API_KEY_SERVICE_BLOCKED": false, "DENIED": false,
-		"SUBSCRIPTION_REQUIRED": true, "SERVICE_DISABLED": true, "IAM_PERMISSION_DENIED": true,
-	} {
-		t.Run(reason, func(t *testing.T) {
-			both(t, func(w *world, ask func() *answer) {
-				w.key(1)
-				w.key(2)
-				w.start()
-				w.script("key-1", googlesim.Forbidden(reason))
-				w.text(ask())
-				w.wantCalls("", 2)
-				if s := w.account(1); s.State != "disabled" || s.Reason == "" {
-					w.Errorf("account: %s, %q", s.State, s.Reason)
-				}
-				time.Sleep(again - time.Second)
-				w.text(ask())
-				w.wantCalls("key-1", 1)
-				time.Sleep(2 * time.Second)
-				w.text(ask())
-				want := 1
-				if probe {
-					want = 2
-				}
-				w.wantCalls("key-1", want)
-			})
-		})
-	}
-}
-
-func TestUnservedConsumerAccountIsDisabled(t *testing.T) {
-	both(t, func(w *world, ask func() *answer) {
-		w.assist(1, googlesim.Assist{})
-		w.assist(2, googlesim.Assist{Tier: "standard-tier", Licensed: true, ManagedProject: "managed-2"})
-		w.start()
-		w.text(ask())
-		w.wantCalls("user-1", 0)
-		if s := w.account(1); s.State != "disabled" || !strings.Contains(s.Reason, "no longer serves consumer Code Assist accounts") {
-			w.Errorf("account: %s, %q", s.State, s.Reason)
-		}
-		if calls := w.google.Calls(googlesim.Match{Account: "user-2", Method: "streamGenerateContent"}); len(calls) != 1 ||
-			calls[0].Project != "managed-2" {
-			w.Errorf("calls of the licensed account: %+v", calls)
 		}
 	})
 }
@@ -655,39 +502,6 @@ func TestLimitedGroupAmongManyIsAskedOnce(t *testing.T) {
 		}
 		if requests >= 200 {
 			w.Error("the one group with quota was never found")
-		}
-	})
-}
-
-func TestColdStartCausesOneRefreshForEachAccountUsed(t *testing.T) {
-	simulated(t, func(w *world) {
-		w.policy = "round_robin"
-		for n := 1; n <= 25; n++ {
-			if n == 3 || n == 17 {
-				continue
-			}
-			w.assist(n, googlesim.Assist{Tier: "standard-tier", Licensed: true, ManagedProject: fmt.Sprint("own-", n)})
-		}
-		w.start()
-		w.concurrently(20, func() { w.text(w.ask(plain())) })
-		used := 0
-		for n := 1; n <= 25; n++ {
-			name := "user-" + strconv.Itoa(n)
-			calls := w.google.Calls(googlesim.Match{Account: name, Method: "streamGenerateContent"})
-			if len(calls) > 0 {
-				used++
-				if got := w.refreshes(name); got != 1 {
-					w.Errorf("%s was refreshed %d times", name, got)
-				}
-			}
-			for _, c := range calls {
-				if c.Project != fmt.Sprint("own-", n) {
-					w.Errorf("%s billed %s", name, c.Project)
-				}
-			}
-		}
-		if used != 20 {
-			w.Errorf("%d accounts used, want 20 in turn", used)
 		}
 	})
 }
