@@ -50,7 +50,6 @@ type reply struct {
 	w       http.ResponseWriter
 	ctl     *http.ResponseController
 	surface Surface
-	stream  bool
 	buf     []byte
 	// committed is set once the status line is gone; spoken once part of the answer itself is.
 	committed, spoken bool
