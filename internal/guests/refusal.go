@@ -92,7 +92,7 @@ func (*KeyRefusal) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 		return err
 	}
 	status, body := openai.Chat{}.Error(translate.Unauthenticated())
-	w.Header().Set("X-Request-ID", "req_"+rand.Text())
+	w.Header().Set("X-Request-Id", "req_"+rand.Text())
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, err = w.Write(body)
