@@ -235,7 +235,7 @@ func TestClientThatLeavesCancelsTheCallAndItsTokensCount(t *testing.T) {
 			if a.record.Error != "client_gone" || a.record.Usage.Prompt == 0 {
 				w.Errorf("record: %+v", a.record)
 			}
-			if s := w.account(1); s.State != "ready" || s.InFlight != 0 {
+			if s := w.account(1); s.State != "ready" || s.InFlight != 0 || s.Errors != 0 {
 				w.Errorf("account: %+v", s)
 			}
 		}

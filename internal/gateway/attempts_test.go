@@ -2,10 +2,13 @@ package gateway_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -318,6 +321,94 @@ func TestEveryWayOutGivesTheAccountBack(t *testing.T) {
 				}
 				if n := w.google.Active(); n != 0 {
 					w.Errorf("%d calls are still being answered", n)
+				}
+			})
+		})
+	}
+}
+
+func TestRequestIsEncodedForTheModelAndBackendThatGetIt(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.user(2)
+		w.fallback(flash)
+		w.start()
+		w.script("", googlesim.QuotaDay(model), googlesim.QuotaDay(model))
+		// These two models are told how hard to think in different words, and Google refuses the other's.
+		w.text(w.ask(map[string]any{"reasoning_effort": "low"}))
+		w.wantAsked(model, model, flash)
+
+		w.script("key-1", googlesim.Internal())
+		a := w.ask(map[string]any{"model": flash, "presence_penalty": 0.5})
+		w.text(a)
+		if a.record.Account != "env-2" || a.Header().Get("X-Gemini-Proxy-Ignored") != "" {
+			w.Errorf("%s ignored %q, but Vertex AI takes it", a.record.Account, a.Header().Get("X-Gemini-Proxy-Ignored"))
+		}
+	})
+}
+
+func TestVertexIsAskedWhereTheCredentialSays(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.user(1)
+		w.accounts[0].Location = "europe-west4"
+		w.start()
+		w.text(ask())
+		if c := w.google.Calls(googlesim.Match{Method: "streamGenerateContent"})[0]; c.Location != "europe-west4" || c.Project != "project-1" {
+			w.Errorf("asked in %q for %q", c.Location, c.Project)
+		}
+	})
+}
+
+// tracked is a transport that knows which of its calls have ended. Its calls are slow to notice that they are canceled.
+type tracked struct {
+	http.RoundTripper
+	calls, bodies atomic.Int32
+}
+
+func (c *tracked) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.calls.Add(1)
+	defer c.calls.Add(-1)
+	resp, err := c.RoundTripper.RoundTrip(r)
+	if err != nil {
+		time.Sleep(time.Second)
+		return nil, err
+	}
+	c.bodies.Add(1)
+	resp.Body = trackedBody{resp.Body, sync.OnceFunc(func() { c.bodies.Add(-1) })}
+	return resp, nil
+}
+
+type trackedBody struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (b trackedBody) Close() error {
+	b.closed()
+	return b.ReadCloser.Close()
+}
+
+func TestNothingOfACallOutlivesItsRequest(t *testing.T) {
+	for name, reply := range map[string]googlesim.Reply{
+		"answer": googlesim.Answer("Hi"), "failure": googlesim.BadRequest("no."), "failure as an event": googlesim.FirstEvent(googlesim.BadRequest("no.")),
+		"broken": googlesim.ResetAfter(1), "never answered": googlesim.Stall(), "stalled": googlesim.StallAfter(1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, _ func() *answer) {
+				calls := &tracked{RoundTripper: w.transport}
+				w.options.Google = google.New(google.Options{Endpoints: endpoints, HTTP: calls})
+				w.key(1)
+				w.start()
+				w.google.Always(googlesim.Match{}, reply)
+				body := plain()
+				if strings.HasSuffix(w.Name(), "stream") {
+					body = stream()
+				}
+				ctx, leave := context.WithTimeout(w.Context(), 10*time.Second)
+				defer leave()
+				w.askWith(ctx, body)
+				if calls, bodies := calls.calls.Load(), calls.bodies.Load(); calls != 0 || bodies != 0 {
+					w.Errorf("%d calls and %d bodies are left", calls, bodies)
 				}
 			})
 		})

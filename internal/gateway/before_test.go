@@ -448,6 +448,60 @@ func TestSlowFirstTokenIsTriedElsewhere(t *testing.T) {
 	})
 }
 
+func TestEventsThatSayNothingAreNoFirstToken(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.options.FirstToken, w.options.Idle = 20*time.Second, 15*time.Second
+		w.key(1)
+		w.key(2)
+		w.start()
+		const nothing = `{"candidates":[{"content":{"role":"model","parts":[]}}]}`
+		w.script("key-1", googlesim.Reply{Events: []string{nothing, nothing, nothing, nothing}, Pace: 10 * time.Second})
+		a := ask()
+		w.text(a)
+		if a.took != 20*time.Second {
+			w.Errorf("took %v", a.took)
+		}
+		w.wantCalls("", 2)
+	})
+}
+
+func TestPoolThatCannotServeSaysWhyWithoutAskingGoogle(t *testing.T) {
+	for name, c := range map[string]struct {
+		arrange func(w *world)
+		status  int
+		code    string
+	}{
+		"prompt over the limit of a minute": {func(w *world) {
+			w.limits = []rotator.Limit{{Model: "*", TPM: 3}}
+		}, http.StatusRequestEntityTooLarge, "request_too_large"},
+		"model that no account may serve": {func(w *world) {
+			w.accounts[0].Models = []string{"gemini-2.5-*"}
+		}, http.StatusNotFound, "model_not_found"},
+		"model that no account has": {func(w *world) {
+			w.google.Always(googlesim.Match{}, googlesim.LimitZero(model))
+		}, http.StatusNotFound, "model_not_found"},
+		"requests of a minute spent": {func(w *world) {
+			w.limits = []rotator.Limit{{Model: "*", RPM: 1}}
+		}, http.StatusTooManyRequests, "rate_limit_exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, ask func() *answer) {
+				w.key(1)
+				c.arrange(w)
+				w.start()
+				ask()
+				w.google.ForgetCalls()
+				a := ask()
+				w.wantError(a, c.status, c.code)
+				w.wantCalls("", 0)
+				if a.record.Attempts != 0 {
+					w.Errorf("%d attempts", a.record.Attempts)
+				}
+			})
+		})
+	}
+}
+
 func TestConfiguredLimitIsNeverExceeded(t *testing.T) {
 	simulated(t, func(w *world) {
 		w.limits = []rotator.Limit{{Model: model, RPM: 5, RPD: 20, TPM: 250_000}}

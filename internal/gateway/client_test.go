@@ -203,11 +203,15 @@ type failingRecorder struct {
 	*httptest.ResponseRecorder
 	writes, flushes int
 	flushError      error
+	bothered        int // writes after the connection broke
 }
 
 var errBrokenPipe = errors.New("broken pipe")
 
 func (r *failingRecorder) Write(b []byte) (int, error) {
+	if r.writes < 0 || r.flushes < 0 {
+		r.bothered++
+	}
 	if r.writes--; r.writes < 0 {
 		return 0, errBrokenPipe
 	}
@@ -243,6 +247,9 @@ func TestLostConnectionEndsTheCallAtOnce(t *testing.T) {
 				record := w.serve(c.client, stream())
 				if took := time.Since(start); record.Error != "client_gone" || took > 5*time.Second {
 					w.Errorf("ended with %q after %v", record.Error, took)
+				}
+				if c.client.bothered != 0 {
+					w.Errorf("%d writes to a connection that is lost", c.client.bothered)
 				}
 				synctest.Wait()
 				if n := w.google.Active(); n != 0 {

@@ -38,6 +38,11 @@ func simulated(t *testing.T, test func(w *world)) {
 	})
 }
 
+// endpoints are the simulated Google's.
+var endpoints = google.Endpoints{
+	GeminiAPI: "http://google.test", Vertex: "http://google.test", CodeAssist: "http://google.test", OAuth: "http://google.test",
+}
+
 // world is a gateway, the simulated Google it talks to, and the pool between them.
 type world struct {
 	*testing.T
@@ -58,8 +63,6 @@ func newWorld(t *testing.T) *world {
 	n := newNetwork(sim)
 	w := &world{T: t, google: sim, network: n, groups: map[string]*rotator.Group{}, policy: "fill_first"}
 	w.transport = &http.Transport{DialContext: n.dial, DisableCompression: false}
-	const base = "http://google.test"
-	endpoints := google.Endpoints{GeminiAPI: base, Vertex: base, CodeAssist: base, OAuth: base}
 	w.client = google.New(google.Options{Endpoints: endpoints, HTTP: w.transport, UserAgent: "caddy-gemini-proxy/test"})
 	w.options = gateway.Options{
 		Google: w.client, Catalogue: gemini.NewCatalogue(), Chat: openai.Chat{}, DefaultModel: model,
