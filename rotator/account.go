@@ -36,6 +36,8 @@ type outage struct {
 	until   time.Time // zero: until the secret changes, and with it the account
 	reason  string
 	passing bool // its token cannot be had at the moment; otherwise it is disabled
+	// operator is that an operator asked for it: no fault adds to it, and only an operator ends it.
+	operator bool
 
 	told, toldEnd atomic.Bool // that it began and ended; by whichever pool notices first
 }

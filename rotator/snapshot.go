@@ -30,6 +30,7 @@ type PoolCounts struct {
 type AccountSnapshot struct {
 	Index      int            `json:"index"`
 	Label      string         `json:"label"`
+	Aliases    []string       `json:"aliases,omitempty"` // other labels it has, where several pools are shown as one
 	Backend    string         `json:"backend"`
 	QuotaGroup string         `json:"quota_group"`
 	State      string         `json:"state"`

@@ -154,7 +154,7 @@ func (a *Account) refreshAhead() {
 	a.refresh.mu.Lock()
 	defer a.refresh.mu.Unlock()
 	c := a.config.Load()
-	if a.refresh.closed || a.refresh.flight != nil || c == nil {
+	if a.refresh.closed || a.refresh.flight != nil || c == nil || a.held() {
 		return
 	}
 	a.start(c.Minter)
