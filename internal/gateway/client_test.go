@@ -416,6 +416,34 @@ func TestBodies(t *testing.T) {
 	})
 }
 
+// endless is a body without an end, of which no more than the limit may be read.
+type endless struct {
+	*testing.T
+	left int
+}
+
+func (b *endless) Read(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		b.Error("the body is read on and on")
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
+func TestBodyWithoutAnEndIsNotReadBeyondTheLimit(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.options.MaxBody = 10_000
+		w.key(1)
+		w.start()
+		r := httptest.NewRequest(http.MethodPost, chatPath, &endless{w.T, 10_001})
+		recorder := httptest.NewRecorder()
+		w.gateway.Route(r).Serve(recorder, r, true)
+		if recorder.Code != http.StatusRequestEntityTooLarge {
+			w.Errorf("%d: %s", recorder.Code, recorder.Body)
+		}
+	})
+}
+
 // unread is a body that must not be read.
 type unread struct{ *testing.T }
 

@@ -116,8 +116,8 @@ func TestRoutes(t *testing.T) {
 		for target, want := range map[string]int{
 			"GET /v1/models": 200, "GET /v1/models/": 200, "GET /models": 200, "GET /v1/models/" + model: 200,
 			"GET /v1/models/google%2F" + model: 200, "GET /v1/models/models/" + model: 200,
-			"GET /v1/status": 200, "POST /v1/models": 405, "GET /v1/chat/completions": 405,
-			"GET /status": 0, "GET /health": 0, "GET /v1": 0, "GET /v1x/models": 0, "POST /v1/embeddings": 0, "GET /": 0,
+			"GET /v1/status": 200, "GET /v1/status/": 200, "POST /v1/models": 405, "GET /v1/chat/completions": 405,
+			"GET /status": 0, "GET /health": 0, "GET /v1": 0, "GET /v1x/models": 0, "GET /v1models": 0, "POST /v1/embeddings": 0, "GET /": 0,
 			"POST /v1/../v1/chat/completions": 0,
 		} {
 			method, path, _ := strings.Cut(target, " ")

@@ -46,9 +46,6 @@ var bare = map[string]bool{modelsPath: true, "/chat/completions": true}
 // Route finds what answers the request; nil when it is not the gateway's.
 func (g *Gateway) Route(r *http.Request) *Route {
 	path, versioned := strings.CutPrefix(r.URL.EscapedPath(), "/v1")
-	if versioned && !strings.HasPrefix(path, "/") {
-		return nil
-	}
 	path = strings.TrimSuffix(path, "/")
 	var argument string
 	if rest, ok := strings.CutPrefix(path, modelsPath+"/"); ok {
