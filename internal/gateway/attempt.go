@@ -222,7 +222,7 @@ func sizeOf(ev *translate.Event) int {
 
 // end is called with what ended the stream: io.EOF, or a failure.
 func (a *attempt) end(err error) *google.Error {
-	if err != io.EOF { //nolint:errorlint // a failure may wrap io.EOF, and is not the end of an answer
+	if err != io.EOF { // not errors.Is: a failure may wrap io.EOF, and is not the end of an answer
 		return asFailure(err)
 	}
 	var state gemini.EndState
