@@ -201,17 +201,73 @@ func TestReviewKeepsTheOrderAndWhatIsInFlight(t *testing.T) {
 	}
 }
 
-func TestReviewFindsRoomForTokens(t *testing.T) {
-	p := NewPool(fleet(2), Options{Limits: []Limit{{Model: "*", TPM: 1000}}})
+func TestReviewFindsWhatAnotherPoolGaveBack(t *testing.T) {
+	candidates := fleet(1)
+	limits := []Limit{{Model: "*", TPM: 1000}}
+	p, other := NewPool(candidates, Options{Limits: limits}), NewPool(candidates, Options{Limits: limits})
+	lease := take(t, p, Query{Model: "m", Tokens: 600})
+	refused(t, other, Query{Model: "m", Tokens: 600})
+	lease.Settle(Outcome{Called: true, Tokens: 100})
+	other.Review()
+	take(t, other, Query{Model: "m", Tokens: 600})
+}
+
+func TestWhatAnOperatorDoesIsToldOnce(t *testing.T) {
+	var told []string
+	p := NewPool(fleet(1), notes(&told))
 	for range 2 {
-		take(t, p, Query{Model: "m", Tokens: 600}).Settle(Outcome{Called: true})
+		p.Disable("account-1")
+		p.Review()
+		p.Review()
+		p.Enable("account-1")
+		p.Review()
+		p.Review()
+		call(t, p, "m") // in the first round nothing has been asked of the pool before
 	}
-	refused(t, p, Query{Model: "m", Tokens: 600}) // now both are narrow
-	p.Review()
-	refused(t, p, Query{Model: "m", Tokens: 600})
-	for range 2 {
-		take(t, p, Query{Model: "m", Tokens: 300})
+	if want := []string{"account-1 disabled ", "account-1 ready ", "account-1 disabled ", "account-1 ready "}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
+}
+
+func TestReviewTellsOnceThatACooldownIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		p := NewPool(fleet(1), notes(&told))
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: time.Minute})
+		time.Sleep(time.Minute)
+		p.Review()
+		p.Review()
+		if want := []string{"account-1 cooling m", "account-1 ready m"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	})
+}
+
+func TestResetForgetsHowOftenTokensFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := lone(&mint{fault: &Fault{Kind: FaultTransient}})
+		defer a.Close()
+		var waits []time.Duration
+		attempt := func() {
+			lease := take(t, p, Query{Model: "m"})
+			defer lease.Settle(Outcome{})
+			if _, err := lease.Token(t.Context()); err == nil {
+				t.Fatal("a token came of nothing")
+			}
+			waits = append(waits, time.Until(a.unusable(time.Now()).until))
+		}
+		for range 4 {
+			attempt()
+			time.Sleep(waits[len(waits)-1])
+		}
+		a.refusals.Store(3)
+		p.Reset("account-1")
+		p.Review()
+		attempt()
+		if waits[3] < 4*waits[0]/2 || waits[4] > 2*waits[0] || a.refusals.Load() != 0 {
+			t.Errorf("waits of %v, the last after a reset; %d refusals", waits, a.refusals.Load())
+		}
+	})
 }
 
 func TestJoinShowsAnAccountOnce(t *testing.T) {
