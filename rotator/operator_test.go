@@ -202,10 +202,11 @@ func TestReviewKeepsTheOrderAndWhatIsInFlight(t *testing.T) {
 }
 
 func TestReviewFindsWhatAnotherPoolGaveBack(t *testing.T) {
-	candidates := fleet(1)
+	candidates := fleet(2)
 	limits := []Limit{{Model: "*", TPM: 1000}}
 	p, other := NewPool(candidates, Options{Limits: limits}), NewPool(candidates, Options{Limits: limits})
-	lease := take(t, p, Query{Model: "m", Tokens: 600})
+	take(t, p, Query{Model: "m", Tokens: 500})
+	lease := take(t, p, Query{Model: "m", Tokens: 600}) // of the account with less room
 	refused(t, other, Query{Model: "m", Tokens: 600})
 	lease.Settle(Outcome{Called: true, Tokens: 100})
 	other.Review()
