@@ -56,7 +56,21 @@ type Violation struct {
 	// Value is the quota's limit; -1 when Google did not say.
 	Value      int64
 	Dimensions map[string]string
+	// Quota is what it counts, and Model the model whose calls it counts; empty when Google did not say.
+	Quota Quota
+	Model string
 }
+
+// Quota is what a quota counts, and over which time.
+type Quota uint8
+
+// The quotas that can be counted here. Others, such as tokens of a day, are known only by being refused.
+const (
+	QuotaOther Quota = iota
+	QuotaRPM         // calls of a minute
+	QuotaRPD         // calls of a day
+	QuotaTPM         // prompt tokens of a minute
+)
 
 func (f *Fault) Error() string {
 	if f.Err != nil {

@@ -62,13 +62,6 @@ type detail struct {
 	Detail text `json:"detail"`
 }
 
-type quotaViolation struct {
-	QuotaID    text            `json:"quotaId"`
-	Metric     text            `json:"quotaMetric"`
-	Value      text            `json:"quotaValue"`
-	Dimensions map[string]text `json:"quotaDimensions"`
-}
-
 // report is what an error answer says, whatever its wrapping.
 type report struct {
 	status  int    // HTTP
@@ -100,6 +93,7 @@ func readReport(body []byte, httpStatus int) report {
 	r.status = orUnknown(r.status)
 	r.readDetails(st.Details)
 	r.readLegacy(st.Errors)
+	r.completeViolations()
 	return r
 }
 
@@ -140,24 +134,6 @@ func (r *report) take(d *detail) {
 	if r.debug == "" {
 		r.debug = string(d.Detail)
 	}
-}
-
-// noValue is how a Violation says that Google did not name the quota's value. Proto JSON leaves out zeros, so it may be zero.
-const noValue = -1
-
-func (v *quotaViolation) violation() rotator.Violation {
-	value, err := strconv.ParseInt(string(v.Value), 10, 64)
-	if err != nil {
-		value = noValue
-	}
-	out := rotator.Violation{QuotaID: string(v.QuotaID), Metric: string(v.Metric), Value: value}
-	if len(v.Dimensions) > 0 {
-		out.Dimensions = make(map[string]string, len(v.Dimensions))
-		for k, dim := range v.Dimensions {
-			out.Dimensions[k] = string(dim)
-		}
-	}
-	return out
 }
 
 // readLegacy reads the errors list of Google's older interfaces where the current form said less.

@@ -126,7 +126,8 @@ func TestQuotaFactsAreKept(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	f = parseError(answer{status: 429, body: []byte(fmt.Sprintf(regionQuotaBody, "60"))}).Fault
-	if f.PerDay || !f.PerMinute || f.Consumer != "348715329010" || len(f.Violations) != 0 {
+	if f.PerDay || !f.PerMinute || f.Consumer != "348715329010" || len(f.Violations) != 1 || f.Violations[0].Value != 60 ||
+		f.Violations[0].Quota != rotator.QuotaRPM {
 		t.Errorf("%+v", f)
 	}
 	f = parseError(answer{status: 429, body: []byte(errorBody("Quota exceeded for metric: x, limit: 3, model: gemini-2.5-pro\n", "", ""))}).Fault
