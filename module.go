@@ -97,7 +97,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.gateway = gateway.New(h.gatewayOptions(client, h.pool(credentials, policy)))
+	pool := h.pool(credentials, policy)
+	h.gateway = gateway.New(h.gatewayOptions(client, pool))
+	h.held.Pool(pool)
 	return nil
 }
 
@@ -190,7 +192,7 @@ func (h *Handler) pool(credentials []*rotator.Credential, policy rotator.Policy)
 // notify logs what changes about accounts.
 func (h *Handler) notify(c rotator.Change) {
 	level, message := zap.InfoLevel, "account is "+c.State
-	if c.State == rotator.StateDisabled {
+	if c.State == rotator.StateDisabled && c.Reason != rotator.ByOperator {
 		level = zap.ErrorLevel // somebody has to do something about it
 	}
 	fields := []zap.Field{zap.String("account", c.Credential.Label), zap.String("reason", c.Reason)}

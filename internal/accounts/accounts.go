@@ -1,5 +1,5 @@
-// Package accounts keeps what has been learned about accounts, quota groups and models while configurations come and go. It is the only
-// package-level state there is, apart from metrics.
+// Package accounts keeps what has been learned about accounts, quota groups and models while configurations come and go. It is also
+// where operators find the accounts of all handlers. It is the only package-level state there is, apart from metrics.
 package accounts
 
 import (
@@ -26,6 +26,7 @@ const modelsKey = "models"
 // however far the handler got. The zero Hold holds nothing. A Hold is not safe for concurrent use; what it gives out is.
 type Hold struct {
 	taken []taken
+	pools []*rotator.Pool
 }
 
 type taken struct {
@@ -51,6 +52,7 @@ func (h *Hold) Models() *rotator.Models {
 
 // Release gives everything back. Later calls give back only what was taken since.
 func (h *Hold) Release() error {
+	h.releasePools()
 	errs := make([]error, len(h.taken))
 	for i, t := range h.taken {
 		_, errs[i] = t.pool.Delete(t.key)
