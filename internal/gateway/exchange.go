@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -185,6 +186,7 @@ func (x *exchange) suffer(f *rotator.Fault) {
 		x.attempts.Transient++
 	case rotator.FaultModelCapacity:
 		x.attempts.Capacity++
+	default: // has no bound of its own: what is at fault is not tried twice
 	}
 }
 
@@ -270,7 +272,7 @@ func (x *exchange) setHeaders(body *gemini.Encoded) {
 	}
 	ignored := x.request.Ignored
 	if body != nil {
-		ignored = append(ignored[:len(ignored):len(ignored)], body.Ignored...)
+		ignored = append(slices.Clip(ignored), body.Ignored...)
 	}
 	if len(ignored) > 0 {
 		h.Set("X-Gemini-Proxy-Ignored", strings.Join(ignored, ", "))

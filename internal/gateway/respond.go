@@ -41,7 +41,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone needs no answer
+	_, _ = w.Write(body) //nolint:gosec // JSON, and sent as such; a client that is gone needs no answer
 }
 
 // reply is the client's side of one exchange: what has been sent, and the means to send more. Only the exchange's own goroutine
@@ -85,7 +85,7 @@ func (p *reply) send(b []byte) error {
 		return nil
 	}
 	p.commit()
-	if _, err := p.w.Write(b); err != nil {
+	if _, err := p.w.Write(b); err != nil { //nolint:gosec // an event stream, and sent as such
 		return err
 	}
 	if err := p.ctl.Flush(); !errors.Is(err, http.ErrNotSupported) {

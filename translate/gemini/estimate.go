@@ -37,6 +37,7 @@ func EstimateTokens(req *translate.Request) int64 {
 				for k := range p.Result.Media {
 					tokens += mediaTokens(&p.Result.Media[k])
 				}
+			case translate.PartThought: // is not repeated to the model
 			}
 		}
 	}

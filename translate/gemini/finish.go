@@ -134,7 +134,13 @@ func (f *Fold) Err() *translate.Error {
 		return badAnswer("model_no_output", "The model returned an empty answer.")
 	case EndIncomplete:
 		return badAnswer("upstream_incomplete", "The upstream stream ended unexpectedly.")
+	default:
+		return f.unusableErr()
 	}
+}
+
+// unusableErr is about the first candidate of which nothing can be used.
+func (f *Fold) unusableErr() *translate.Error {
 	for i := range f.candidates {
 		c := &f.candidates[i]
 		if !f.unusable(c) {

@@ -24,8 +24,9 @@ func isBase64(text string) bool {
 		return false
 	}
 	for i := range len(digits) {
-		c := digits[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '/' || c == '-' || c == '_') {
+		switch c := digits[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '+', c == '/', c == '-', c == '_':
+		default:
 			return false
 		}
 	}

@@ -130,6 +130,7 @@ func (t *turns) say(m *translate.Message) {
 			}
 			first = false
 			t.push(turnModel, part{FunctionCall: t.functionCall(p.Call), ThoughtSignature: signature}, m.Origin)
+		case translate.PartResult: // models have none
 		}
 	}
 	if carried != "" && text >= 0 {
@@ -166,6 +167,7 @@ func (t *turns) hear(m *translate.Message) {
 			if t.pairing.stray() {
 				t.stray(p.Result, m.Origin)
 			}
+		case translate.PartThought, translate.PartCall: // only models have them
 		}
 		empty = false
 	}
