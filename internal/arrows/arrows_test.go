@@ -42,7 +42,10 @@ var rooms = map[string]room{
 		other: []string{caddy, zap},
 	},
 	"internal/observe": {own: []string{"internal/gateway"}, other: []string{caddy, zap}},
-	"internal/admin":   {own: []string{"caddyfile", "internal/guests", "internal/googlesim"}, other: []string{caddy, "github.com/spf13/cobra"}},
+	"internal/admin": {
+		own:   []string{"caddyfile", "rotator", "internal/accounts", "internal/guests", "internal/googlesim"},
+		other: []string{caddy, "github.com/spf13/cobra"},
+	},
 	".": {
 		own: []string{
 			"caddyfile", "rotator", "translate/gemini", "translate/openai",
