@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -109,16 +110,17 @@ func change(labelled func(label string) bool, all func() bool) caddy.AdminHandle
 
 // readTarget reads the body of a request. Its errors repeat nothing of it: somebody may have sent a secret by mistake.
 func readTarget(w http.ResponseWriter, r *http.Request, mayBeAll bool) (t Target, err error) {
-	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxTarget))
-	body.DisallowUnknownFields()
-	err = body.Decode(&t)
-	if err == nil {
-		if _, more := body.Token(); more != io.EOF {
-			err = errors.New("more than one value")
-		}
-	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTarget))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return t, caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: errors.New("the body is too large")}
+	}
+	if err == nil {
+		body := json.NewDecoder(bytes.NewReader(text))
+		body.DisallowUnknownFields()
+		err = body.Decode(&t)
+		if _, more := body.Token(); err == nil && more != io.EOF {
+			err = errors.New("more than one value")
+		}
 	}
 	switch {
 	case err == nil && t.Label != "" && !t.All, err == nil && t.Label == "" && t.All && mayBeAll:
