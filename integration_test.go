@@ -331,7 +331,7 @@ func TestNoSecretIsSeenAnywhere(t *testing.T) {
 			seen[target] = append(seen[target], fetch(t, client, r)...)
 		}
 	}
-	for _, path := range []string{"/config/", "/reverse_proxy/upstreams", "/metrics", "/debug/vars", "/debug/pprof/goroutine?debug=2"} {
+	for _, path := range []string{"/config/", "/gemini_proxy/accounts", "/reverse_proxy/upstreams", "/metrics", "/debug/vars", "/debug/pprof/goroutine?debug=2"} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+adminPort+path, nil)
 		if err != nil {
 			t.Fatal(err)
