@@ -57,7 +57,7 @@ type finding uint8
 
 const (
 	taken    finding = iota
-	tried            // the request keeps away from it
+	tried            // the request keeps away from it, or is too large for it at any time
 	moved            // it was put aside, or further back
 	tooSmall         // there is no room in it, nor in any behind it
 )
@@ -94,16 +94,19 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choic
 	}
 	f := l.current(ix.model)
 	nanos := now.UnixNano()
-	b, load, short, ok := f.reserve(nanos, q.Tokens, &ix.limits)
+	b, after, short, ok := f.reserve(nanos, q.Tokens, &ix.limits)
 	switch {
 	case short.state != "":
 		ix.move(head.id, classOf(short.state), short.until)
 		return moved
+	case short.never && l.class == classReady:
+		return tried // as far as this call goes; others may well use it
 	case !ok:
 		return ix.squeeze(head.id, short)
 	}
 	ix.turn++
-	l.load, l.last = load, ix.turn
+	l.last = ix.turn
+	ix.note(l, after)
 	ix.busy[head.id].Add(1)
 	if l.class == classReady {
 		ix.floor = head.rank
@@ -184,9 +187,12 @@ func (ix *index) exhausted(now time.Time, q *Query) *Exhausted {
 		return e
 	}
 	e.RetryAfter = ix.soonest(now, q.Tokens)
+	waiting := ix.count[classNarrow] + ix.count[classMinute] + ix.count[classDay]
 	switch {
-	case ix.count[classReady] > 0:
+	case ix.count[classReady] > 0 && !q.Tried.empty():
 		e.Cause = CauseTried
+	case ix.count[classReady] > 0 && waiting == 0:
+		e.Cause, e.RetryAfter = CauseTooLarge, 0 // for each of them, or it would have been taken
 	case ix.count[classNarrow]+ix.count[classMinute] > 0:
 		e.Cause = CauseRate
 	case ix.count[classDay] > 0:

@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -13,7 +14,7 @@ const maxFacts = 128
 // whichever account of the project calls. It holds facts, not settings, so handlers share it. It is safe for concurrent use.
 type Group struct {
 	mu     sync.Mutex
-	models map[string]*facts
+	models map[string]*facts // models that share a bucket have the same
 }
 
 // NewGroup returns the state of a quota group of which nothing is known.
@@ -23,10 +24,11 @@ func NewGroup() *Group { return &Group{models: make(map[string]*facts)} }
 type facts struct {
 	evicted atomic.Bool // the group has forgotten these: look again
 
-	mu     sync.Mutex
-	minute window
-	day    day
-	load   float64 // see Standing.Load
+	mu      sync.Mutex
+	minute  window
+	day     day
+	learned learned
+	load    float64 // see Standing.Load
 
 	until  int64 // cooling until then
 	state  string
@@ -62,15 +64,14 @@ func (g *Group) known(model string) *facts {
 
 // forget drops the facts that are missed least: of a model that the group does not have, else of the one unused for longest.
 func (g *Group) forget() {
-	var victim string
 	var least *facts
-	for model, f := range g.models {
+	for _, f := range g.models {
 		if least == nil || f.dispensable(least) {
-			victim, least = model, f
+			least = f
 		}
 	}
 	least.evicted.Store(true)
-	delete(g.models, victim)
+	maps.DeleteFunc(g.models, func(_ string, f *facts) bool { return f == least }) // models may share a bucket
 }
 
 func (f *facts) dispensable(than *facts) bool {
@@ -89,7 +90,7 @@ func (f *facts) age() (notEntitled bool, used int64) {
 }
 
 // Limit is what may be spent on the models that match a glob, per quota group and model. 0 is no limit. Where several limits match,
-// all of them hold: each is a promise.
+// all of them hold: each is a promise. So do those that are learned from Google's refusals.
 type Limit struct {
 	Model string // glob, as of path.Match
 	RPM   int64  // calls in any minute
@@ -102,6 +103,7 @@ type shortage struct {
 	state string // why it can serve no call at all for this model; empty when it can serve some
 	until int64  // when that ends; when only this call is too large: when there will be more room
 	room  int64  // when only this call is too large: the tokens that are left
+	never bool   // the call is larger than the limit of a minute
 }
 
 // booking is what a call has been counted as.
@@ -109,22 +111,31 @@ type booking struct {
 	span, day, tokens int64
 }
 
-// reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns what is
-// missing if there is too little.
-func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, load float64, short shortage, ok bool) {
+// reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns how
+// much the group is used then, or what is missing if there is too little.
+func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, after use, short shortage, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if short = f.missing(now, l); short.state != "" {
-		return b, f.load, short, false
+	limit := f.learned.within(now, l)
+	if short = f.missing(now, &limit); short.state != "" {
+		return b, after, short, false
 	}
-	if l.TPM > 0 && f.minute.tokens+tokens > l.TPM {
+	if limit.TPM > 0 && f.minute.tokens+tokens > limit.TPM {
 		f.short = true
-		return b, f.load, shortage{room: l.TPM - f.minute.tokens, until: f.minute.freed(now, 0, 1)}, false
+		short = shortage{room: limit.TPM - f.minute.tokens, until: f.minute.freed(now, 0, 1), never: tokens > limit.TPM}
+		return b, after, short, false
 	}
 	f.day.calls++
 	f.used = now
 	f.load = addCall(f.load, now)
-	return booking{span: f.minute.add(now, tokens), day: f.day.ends, tokens: tokens}, f.load, short, true
+	b = booking{span: f.minute.add(now, tokens), day: f.day.ends, tokens: tokens}
+	return b, use{load: f.load, left: f.left(&limit)}, short, true
+}
+
+// use is how much a group is used: see Standing.
+type use struct {
+	load float64
+	left float64 // NaN when no limit is known
 }
 
 // halfLife is the age in nanoseconds at which a call counts half in a load.
@@ -155,10 +166,11 @@ func addCall(load float64, now int64) float64 {
 func (f *facts) shortage(now int64, l *Limit) shortage {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.missing(now, l)
+	limit := f.learned.within(now, l)
+	return f.missing(now, &limit)
 }
 
-// missing is what is short for the smallest of calls. The caller holds the lock.
+// missing is what is short for the smallest of calls, by all limits that hold. The caller holds the lock.
 func (f *facts) missing(now int64, l *Limit) shortage {
 	f.minute.slide(now)
 	f.day.roll(now)
@@ -188,12 +200,20 @@ func over(used, limit int64) int64 {
 	return max(used+1-limit, 0)
 }
 
-// fits returns when a call of that many tokens will fit into the minute.
+// fits returns when a call of that many tokens will fit into the minute; math.MaxInt64 for never.
 func (f *facts) fits(now, tokens int64, l *Limit) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minute.slide(now)
-	return f.minute.freed(now, over(f.minute.calls, l.RPM), f.minute.tokens+tokens-l.TPM)
+	limit := f.learned.within(now, l)
+	excess := int64(0)
+	if limit.TPM > 0 {
+		if tokens > limit.TPM {
+			return math.MaxInt64
+		}
+		excess = f.minute.tokens + tokens - limit.TPM
+	}
+	return f.minute.freed(now, over(f.minute.calls, limit.RPM), excess)
 }
 
 // settle corrects what a call was counted as, now that it is over. It reports whether someone who found too little should look
@@ -203,7 +223,7 @@ func (f *facts) settle(b booking, o *Outcome, began int64) (look bool) {
 	defer f.mu.Unlock()
 	var calls, more int64
 	switch {
-	case !o.Called:
+	case !o.counted():
 		calls, more = -1, -b.tokens
 	case o.Tokens > 0:
 		more = o.Tokens - b.tokens
@@ -253,11 +273,14 @@ func (f *facts) refusals(began int64) int {
 	return f.streak
 }
 
-// recent returns the load: see Standing.Load.
-func (f *facts) recent() float64 {
+// use returns how much the group is used.
+func (f *facts) use(now int64, l *Limit) use {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.load
+	f.minute.slide(now)
+	f.day.roll(now)
+	limit := f.learned.within(now, l)
+	return use{load: f.load, left: f.left(&limit)}
 }
 
 // recovered reports, once, that the group no longer cools.

@@ -34,6 +34,7 @@ type index struct {
 	count   [classes]int
 	turn    uint64
 	floor   float64  // rank of the lane chosen last
+	left    float64  // what is usual for use.left; 0 until one is known
 	news    []Change // to be told once the lock is released
 }
 
@@ -74,6 +75,7 @@ type lane struct {
 	floor  float64
 	weight int
 	load   float64
+	left   float64 // see Standing.Left
 	last   uint64
 }
 
@@ -121,7 +123,7 @@ func (ix *index) addLane(id int32, g *Group, candidates []int, memory *queues) {
 	l := &ix.lanes[id]
 	l.group, l.facts, l.load = g, g.known(ix.model), math.Inf(-1)
 	if l.facts != nil {
-		l.load = l.facts.recent()
+		ix.note(l, l.facts.use(ix.used, &ix.limits))
 	}
 	l.from = int32(len(ix.members))
 	l.ready = memory.cut(len(candidates))
@@ -140,8 +142,23 @@ func (ix *index) addLane(id int32, g *Group, candidates []int, memory *queues) {
 // enqueue puts a lane into ready, where the policy wants it.
 func (ix *index) enqueue(id int32) {
 	l := &ix.lanes[id]
-	rank := ix.rank(Standing{Index: ix.members[l.from].index, Weight: l.weight, Load: l.load, Last: l.last, Floor: ix.floor})
+	rank := ix.rank(Standing{Index: ix.members[l.from].index, Weight: l.weight, Load: l.load, Left: l.left, Last: l.last, Floor: ix.floor})
 	ix.ready.set(entry{rank: rank, turn: l.last, id: id})
+}
+
+// note remembers how much a lane is used. What is left counts in comparison to what is usual, so that a group of which no limit is
+// known ranks like the others, and nothing jumps when the first limit is learned.
+func (ix *index) note(l *lane, u use) {
+	const inertia = 16 // choices over which the usual follows
+	l.load, l.left = u.load, 0
+	if math.IsNaN(u.left) {
+		return
+	}
+	if ix.left == 0 {
+		ix.left = u.left
+	}
+	l.left = u.left - ix.left
+	ix.left += l.left / inertia
 }
 
 // enqueueMember puts a member into its lane's ready.

@@ -32,6 +32,10 @@ type Outcome struct {
 // served reports whether Google took the call.
 func (o *Outcome) served() bool { return o.Called && !o.Decision.failed }
 
+// counted reports whether the call was spent. Whether Google counts calls that it refuses for a spent quota is not documented. Here
+// they do not count: at worst the next refusal comes a call early, and otherwise quota would be left unused.
+func (o *Outcome) counted() bool { return o.Called && o.Decision.fault == nil }
+
 // Credential returns what the operator said about the account.
 func (l *Lease) Credential() *Credential { return l.choice.candidate.Credential }
 
@@ -70,9 +74,7 @@ func (l *Lease) Settle(o Outcome) {
 	c := l.choice.candidate
 	c.inFlight.Add(-1)
 	l.index.busy[l.choice.lane].Add(-1)
-	if l.choice.facts.settle(l.choice.booking, &o, l.began) {
-		l.index.giveBack(l.choice.lane, time.Now())
-	}
+	look := l.choice.facts.settle(l.choice.booking, &o, l.began)
 	if o.served() && c.refusals.Load() != 0 {
 		c.refusals.Store(0)
 	}
@@ -81,6 +83,9 @@ func (l *Lease) Settle(o Outcome) {
 	}
 	if o.Decision.Mark != MarkNothing {
 		l.pool.mark(l, &o.Decision, time.Now())
+	}
+	if look {
+		l.index.giveBack(l.choice.lane, time.Now())
 	}
 	l.tried.add(c, &o.Decision)
 }

@@ -24,9 +24,9 @@ func (p *Pool) Enable(label string) bool {
 }
 
 // Reset forgets what keeps the accounts with a label from being used, so that the next request may try them: faults and cooldowns
-// of the account, the cooldowns of its quota group, which others may share, and that models are overloaded. What was counted stays
-// counted, because spent quota is spent, and so do the limits of the configuration; what an operator disabled stays disabled. It
-// reports whether there is such an account. Other pools see it when they look again: see Review.
+// of the account, the cooldowns and learned limits of its quota group, which others may share, and that models are overloaded. What
+// was counted stays counted, because spent quota is spent, and so do the limits of the configuration; what an operator disabled
+// stays disabled. It reports whether there is such an account. Other pools see it when they look again: see Review.
 func (p *Pool) Reset(label string) bool {
 	found := p.labelled(label, p.reset)
 	if found {
@@ -136,12 +136,13 @@ func (g *Group) reset() []string {
 	return told
 }
 
-// reset ends the cooldown. It reports whether it was told that the model cools.
+// reset ends the cooldown and forgets what was learned. It reports whether it was told that the model cools.
 func (f *facts) reset() (told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	told = f.told
 	f.until, f.state, f.streak, f.told = 0, "", 0, false
+	f.learned = learned{} // learned anew if they still hold, at the price of a refused call each
 	return told
 }
 

@@ -58,9 +58,10 @@ type Decision struct {
 	// Reason says in words why, for operators.
 	Reason string
 
-	failed  bool // counts as an error of the account
-	untimed bool // Google named no time: the next such cooldown is twice as long
-	refused bool // a fresh token was refused
+	failed  bool   // counts as an error of the account
+	untimed bool   // Google named no time: the next such cooldown is twice as long
+	fault   *Fault // says which quota of the group is spent
+	refused bool   // a fresh token was refused
 }
 
 // Env is what a decision depends on besides the fault and the request.
@@ -168,7 +169,7 @@ func accountOut(f *Fault, mark Mark, until time.Time) Decision {
 
 // groupOut puts the group aside until Google says that the quota is back, or for as long as is sensible when it does not say.
 func groupOut(f *Fault, state string, env Env) Decision {
-	d := Decision{Next: Elsewhere, Mark: MarkGroup, State: state, Reason: words(f), failed: true}
+	d := Decision{Next: Elsewhere, Mark: MarkGroup, State: state, Reason: words(f), failed: true, fault: f}
 	switch wait := namedWait(f, state, env.Now); {
 	case wait > 0:
 		d.Until = env.Now.Add(wait)

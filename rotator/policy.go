@@ -26,6 +26,9 @@ type Standing struct {
 	// Load is the binary logarithm of its recent calls for this model, of which each counts half when it is 40 seconds old, half of
 	// that after 40 more, and so on. Only differences mean something: 1 more is twice as many. It is -Inf when there was no call.
 	Load float64
+	// Left is how many calls the group's limits leave it until its day ends, as far as limits are known: by how many doublings that is
+	// more than is usual in the pool. It is 0 when no limit is known, and for an account within a group.
+	Left float64
 	// Last is the number of the choice at which it was last chosen, counted from 1; 0 for never.
 	Last uint64
 	// Floor is the rank of whatever was chosen last.
@@ -47,13 +50,14 @@ func NewPolicy(name string, args []string) (Policy, error) {
 	return p, nil
 }
 
-// headroom prefers who had the fewest recent calls for its weight. Loads less than a tenth apart count as equal, so that the
-// calls in flight decide between them.
+// headroom prefers who had the fewest recent calls for its weight and for what its limits leave it: who has half as much left of its
+// day gets half as many calls, so that all last equally long. Loads less than a tenth apart count as equal, so that the calls in
+// flight decide between them.
 type headroom struct{}
 
 func (headroom) Rank(s Standing) float64 {
 	const steps = 8 // to a doubling
-	load := s.Load
+	load := s.Load - s.Left
 	if s.Weight > 1 {
 		load -= math.Log2(float64(s.Weight))
 	}

@@ -233,7 +233,7 @@ func (e *Exhausted) Error() string {
 func (p *Pool) mark(l *Lease, d *Decision, now time.Time) {
 	switch c := l.choice.candidate; d.Mark {
 	case MarkGroup:
-		if l.choice.facts.cool(*d, now.UnixNano(), l.began) {
+		if c.Group.refuse(l.index.model, d, now.UnixNano(), l.began) {
 			p.options.Notify(Change{Credential: c.Credential, State: StateCooling, Model: l.index.model, Until: d.Until, Reason: d.Reason})
 		}
 	case MarkAccount:

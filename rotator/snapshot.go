@@ -173,6 +173,8 @@ func (f *facts) snapshot(model string, now int64, l *Limit) ModelAccount {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := ModelAccount{Model: model, State: StateReady}
+	limit := f.learned.within(now, l)
+	l = &limit
 	if s := f.missing(now, l); s.state != "" {
 		m.State, m.Reason, m.Until = StateCooling, s.state, seconds(s.until)
 	}

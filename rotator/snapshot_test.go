@@ -38,7 +38,7 @@ func TestSnapshotShowsWhatStatusPromises(t *testing.T) {
   {"index": 1, "label": "account-1", "backend": "gemini_api", "quota_group": "account-1", "state": "cooling", "reason": "rate_short",
    "token": {"cached": true, "expires_in": 3598}, "requests": 2, "errors": 1, "in_flight": 1,
    "models": [{"model": "m", "state": "cooling", "until": "2000-01-01T00:00:33Z", "reason": "rate_short",
-    "rpm": {"used": 2, "limit": 5}, "rpd": {"used": 2, "resets_at": "2000-01-01T08:00:00Z"}, "tpm": {"used": 1500, "limit": 250000}}]},
+    "rpm": {"used": 1, "limit": 5}, "rpd": {"used": 1, "resets_at": "2000-01-01T08:00:00Z"}, "tpm": {"used": 500, "limit": 250000}}]},
   {"index": 7, "label": "account-7", "backend": "gemini_api", "quota_group": "shared", "state": "ready", "reason": "",
    "token": {"cached": false}, "requests": 0, "errors": 0, "in_flight": 0, "models": []}],
  "models": [{"model": "m", "state": "overloaded", "until": "2000-01-01T00:00:22Z"}]}`

@@ -1,0 +1,283 @@
+package rotator
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// refusal is Google's when a quota is spent.
+func refusal(q Quota, limit int64) *Fault {
+	f := &Fault{Kind: FaultRateShort, Status: 429, PerMinute: true, Delay: time.Minute}
+	if q == QuotaRPD {
+		f = &Fault{Kind: FaultQuotaLong, Status: 429, PerDay: true}
+	}
+	f.Violations = []Violation{{QuotaID: fmt.Sprint("quota-", q), Quota: q, Value: limit}}
+	return f
+}
+
+// limits are what status shows as the limits of the first account's first model.
+func limits(p *Pool) [3]int64 {
+	m := p.Snapshot().Accounts[0].Models[0]
+	return [3]int64{m.RPM.Limit, m.RPD.Limit, m.TPM.Limit}
+}
+
+func TestLimitIsLearnedFromOneRefusal(t *testing.T) {
+	for _, test := range []struct {
+		quota Quota
+		limit int64
+		want  [3]int64
+		calls int // of 10 tokens, that the limit allows
+	}{
+		{QuotaRPM, 5, [3]int64{5, 0, 0}, 5},
+		{QuotaRPD, 20, [3]int64{0, 20, 0}, 20},
+		{QuotaTPM, 70, [3]int64{0, 0, 70}, 7},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			candidates := fleet(1)
+			p, other := NewPool(candidates, Options{}), NewPool(candidates, Options{})
+			fail(t, p, Query{Model: "m"}, refusal(test.quota, test.limit))
+			if got := limits(p); got != test.want {
+				t.Errorf("status shows %v, want %v", got, test.want)
+			}
+			for range 3 { // windows
+				time.Sleep(refused(t, p, Query{Model: "m"}).RetryAfter)
+				for i := range test.calls {
+					lease := take(t, []*Pool{p, other}[i%2], Query{Model: "m", Tokens: 10})
+					lease.Settle(Outcome{Called: true, Tokens: 10})
+				}
+				refused(t, p, Query{Model: "m", Tokens: 10})
+				refused(t, other, Query{Model: "m", Tokens: 10})
+			}
+			call(t, p, "another") // limits are by model
+		})
+	}
+}
+
+func TestAllQuotasOfARefusalAreLearned(t *testing.T) {
+	p := NewPool(fleet(1), Options{})
+	f := refusal(QuotaRPD, 20)
+	f.Violations = append(f.Violations, refusal(QuotaRPM, 5).Violations[0], refusal(QuotaTPM, 1000).Violations[0])
+	fail(t, p, Query{Model: "m"}, f)
+	if got := limits(p); got != [3]int64{5, 20, 1000} {
+		t.Errorf("status shows %v", got)
+	}
+}
+
+func TestTighterOfConfiguredAndLearnedHolds(t *testing.T) {
+	for _, test := range []struct{ configured, learned, want int64 }{{3, 5, 3}, {5, 3, 3}, {0, 3, 3}} {
+		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", RPM: test.configured}}})
+		fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, test.learned))
+		if got := limits(p)[0]; got != test.want {
+			t.Errorf("configured %d and learned %d make %d, want %d", test.configured, test.learned, got, test.want)
+		}
+	}
+}
+
+// Every refusal comes when the one before is over.
+func TestLearnedLimitIsCorrected(t *testing.T) {
+	named := func(id string, value int64) *Fault {
+		f := refusal(QuotaRPM, value)
+		f.Violations[0].QuotaID = id
+		return f
+	}
+	unnamed := refusal(QuotaRPM, -1)
+	other := refusal(QuotaOther, 7)
+	for _, test := range []struct {
+		name   string
+		faults []*Fault
+		want   int64
+	}{
+		{"Google names a higher one", []*Fault{named("a", 5), named("a", 10)}, 10},
+		{"Google names a lower one", []*Fault{named("a", 5), named("a", 2)}, 2},
+		{"another quota is tighter", []*Fault{named("a", 5), named("b", 2)}, 2},
+		{"another quota is wider", []*Fault{named("a", 5), named("b", 100)}, 5},
+		{"Google names none", []*Fault{named("a", 5), unnamed}, 5},
+		{"it is nothing that is counted", []*Fault{other}, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPool(fleet(1), Options{})
+			for _, f := range test.faults {
+				fail(t, p, Query{Model: "m"}, f)
+				time.Sleep(time.Minute)
+			}
+			if got := limits(p)[0]; got != test.want {
+				t.Errorf("%s: the limit is %d, want %d", test.name, got, test.want)
+			}
+		})
+	}
+}
+
+// Somebody else spends the same quota: Google refuses below the limit. That is no news about the limit.
+func TestRefusalBelowTheLimitCoolsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		for range 3 {
+			call(t, p, "m")
+			fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 5))
+			if e := refused(t, p, Query{Model: "m"}); e.RetryAfter != time.Minute {
+				t.Errorf("retry after %v", e.RetryAfter)
+			}
+			time.Sleep(time.Minute)
+		}
+		if got := limits(p)[0]; got != 5 {
+			t.Errorf("the limit is %d", got)
+		}
+		for range 5 {
+			call(t, p, "m")
+		}
+	})
+}
+
+func TestLearnedLimitIsDoubtedAfterTwoWeeks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 1))
+		time.Sleep(believed - time.Minute)
+		call(t, p, "m")
+		refused(t, p, Query{Model: "m"})
+		time.Sleep(time.Minute)
+		call(t, p, "m")
+		fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 1))
+		time.Sleep(time.Minute)
+		call(t, p, "m")
+		refused(t, p, Query{Model: "m"})
+	})
+}
+
+func TestQuotaOfNoneIsNoLimitOfZero(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		f := refusal(QuotaRPM, 0)
+		f.Kind = FaultNotEntitled
+		fail(t, p, Query{Model: "m"}, f)
+		if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseNotEntitled {
+			t.Errorf("cause %v", e.Cause)
+		}
+		time.Sleep(entitledAgain)
+		call(t, p, "m")
+	})
+}
+
+func TestResetForgetsLearnedLimits(t *testing.T) {
+	p := NewPool(fleet(1), Options{})
+	fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 1))
+	p.ResetAll()
+	p.Review()
+	call(t, p, "m")
+	if got := limits(p)[0]; got != 0 {
+		t.Errorf("the limit is %d", got)
+	}
+}
+
+// Google counts "alias" and "m" as one, and says so when it refuses one of them.
+func TestModelsThatShareABucketAreCountedAsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		call(t, p, "m")
+		call(t, p, "alias")
+		f := refusal(QuotaRPD, 4)
+		f.Model = "m"
+		fail(t, p, Query{Model: "alias"}, f)
+		for _, model := range []string{"m", "alias"} {
+			if e := refused(t, p, Query{Model: model}); e.Cause != CauseQuota {
+				t.Errorf("%s: cause %v", model, e.Cause)
+			}
+		}
+		for _, m := range p.Snapshot().Accounts[0].Models {
+			if m.RPD.Used != 2 || m.RPD.Limit != 4 || m.RPM.Used != 2 {
+				t.Errorf("status shows %+v", m)
+			}
+		}
+		time.Sleep(time.Until(nextMidnight(time.Now())))
+		for _, model := range []string{"m", "alias", "alias", "m"} {
+			call(t, p, model)
+		}
+		refused(t, p, Query{Model: "m"})
+		refused(t, p, Query{Model: "alias"})
+		call(t, p, "another")
+	})
+}
+
+// The facts of a bucket are forgotten under all names or none.
+func TestForgottenBucketIsForgottenUnderAllNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup()
+		g.share("alias", "m", time.Now().UnixNano())
+		shared := g.known("m")
+		if shared == nil || g.known("alias") != shared {
+			t.Fatal("the models do not share a bucket")
+		}
+		for i := 0; !shared.evicted.Load(); i++ {
+			if i > 2*maxFacts {
+				t.Fatal("nothing is forgotten")
+			}
+			f := g.facts(fmt.Sprint("model-", i))
+			f.reserve(time.Now().UnixNano(), 0, &Limit{})
+		}
+		if g.known("m") == shared || g.known("alias") == shared {
+			t.Error("a name still leads to what was forgotten")
+		}
+	})
+}
+
+func TestPromptLargerThanALearnedMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(2), Options{Policy: fillFirst{}})
+		fail(t, p, Query{Model: "m"}, refusal(QuotaTPM, 100))
+		time.Sleep(time.Minute)
+		for range 3 { // it goes to the group of which no such limit is known
+			if lease := take(t, p, Query{Model: "m", Tokens: 101}); lease.Credential().Index != 2 {
+				t.Fatal("the call is too large for account 1")
+			}
+		}
+		if got := call(t, p, "m"); got != 1 {
+			t.Errorf("a small call went to account %d", got)
+		}
+		lease := take(t, p, Query{Model: "m", Tokens: 101})
+		lease.Settle(Outcome{Called: true, Decision: lease.Decide(refusal(QuotaTPM, 100), Attempts{Made: 1})})
+		if e := refused(t, p, Query{Model: "m", Tokens: 101}); e.Cause != CauseRate {
+			t.Errorf("cause %v, while account 2 cools", e.Cause)
+		}
+		time.Sleep(time.Minute)
+		if e := refused(t, p, Query{Model: "m", Tokens: 101}); e.Cause != CauseTooLarge || e.RetryAfter != 0 {
+			t.Errorf("cause %v, retry after %v", e.Cause, e.RetryAfter)
+		}
+		take(t, p, Query{Model: "m", Tokens: 100})
+	})
+}
+
+func TestHeadroomFollowsWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(2), Options{})
+		lease, _ := fail(t, p, Query{Model: "m"}, refusal(QuotaRPD, 1000))
+		small := lease.Credential().Index - 1
+		fail(t, p, Query{Model: "m"}, refusal(QuotaRPD, 4000))
+		time.Sleep(time.Until(nextMidnight(time.Now())))
+		if made := counts(t, p, 1000, time.Second); made[small] < 170 || made[small] > 230 {
+			t.Errorf("a group with a fifth of the quota made %v of 1000 calls", made[small])
+		}
+	})
+}
+
+func TestGroupWithoutKnownLimitRanksLikeTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(3), Options{})
+		fail(t, p, Query{Model: "m"}, refusal(QuotaRPD, 10_000))
+		fail(t, p, Query{Model: "m"}, refusal(QuotaRPD, 10_000))
+		time.Sleep(time.Until(nextMidnight(time.Now())))
+		if made := counts(t, p, 1500, time.Second); jain(made) < 0.99 {
+			t.Errorf("shares %v", made)
+		}
+	})
+}
+
+func TestDoublings(t *testing.T) {
+	for x := 1.; x < 1e12; x *= 1.37 {
+		if got, want := doublings(x), math.Log2(x); got > want || got < want-0.1 {
+			t.Errorf("%v: %v, want about %v", x, got, want)
+		}
+	}
+}
