@@ -37,7 +37,7 @@ func handler(t *testing.T, labels ...string) *rotator.Pool {
 			Account: hold.Account(id), Group: hold.Group("gemini_api", id),
 		})
 	}
-	p := rotator.NewPool(candidates, rotator.Options{Models: hold.Models(), Limits: []rotator.Limit{{Model: "*", RPM: 5}}})
+	p := rotator.NewPool(candidates, rotator.Options{Models: hold.Models(), Limits: []rotator.Limit{{Model: "*", RPM: 1000}}})
 	hold.Pool(p)
 	t.Cleanup(func() {
 		if err := hold.Release(); err != nil {

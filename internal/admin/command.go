@@ -14,10 +14,10 @@ func init() {
 		Long: `
 Tools for gemini_proxy, the gateway that lets OpenAI clients use Google Gemini through a
 pool of credentials. To serve your own credentials, write a Caddyfile with the directive
-gemini_proxy and use 'caddy run'.
+gemini_proxy and use 'caddy run'. To see what became of them there, ask for its accounts.
 `,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(demoCommand())
+			cmd.AddCommand(demoCommand(), accountsCommand(), disableCommand(), enableCommand(), resetCommand())
 		},
 	})
 }
