@@ -61,7 +61,7 @@ func TestCommandsDoWhatTheySay(t *testing.T) {
 	}
 	use(p, &rotator.Fault{Kind: rotator.FaultQuotaLong, Delay: time.Hour})
 	out, err := run(t, accountsCommand, "--address", address)
-	if err != nil || strings.Count(out, "one ") != 1 || !strings.Contains(out, "quota_long until 20") {
+	if err != nil || strings.Count(out, "\none ") != 1 || !strings.Contains(out, "quota_long until 20") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	out, err = run(t, accountsCommand, "--json", "--address", address)
