@@ -270,7 +270,7 @@ func TestErrorBodiesAreReadUpToABound(t *testing.T) {
 		return &http.Response{StatusCode: 400, Body: io.NopCloser(&endless{first: "{"})}, nil
 	})})
 	_, err := client.Stream(t.Context(), Call{Backend: translate.GeminiAPI, Model: "m", Token: aKey, Body: []byte("{}")})
-	if e, ok := err.(*Error); !ok || e.Fault.Kind != rotator.FaultRequest || len(e.Fault.Message) > 2*maxMessage {
+	if e, ok := err.(*Error); !ok || e.Fault.Kind != rotator.FaultTransient || len(e.Fault.Message) > 2*maxMessage {
 		t.Errorf("%v", err)
 	}
 }

@@ -137,7 +137,7 @@ func TestCodeAssistAccountsThatAreNotServed(t *testing.T) {
 		{"onboarding that fails", "p-1", []string{offerAnswer, pending, `{"done":true,"error":{"code":9,"message":"No seats left."}}`},
 			rotator.FaultSetup, "ONBOARDING_FAILED", "No seats left."},
 		{"a permission missing", "p-1", []string{"403 " + permissionBody}, rotator.FaultSetup, "IAM_PERMISSION_DENIED", ""},
-		{"an endpoint that is another", "p-1", []string{"404 " + htmlBody}, rotator.FaultSetup, "NOT_FOUND", ""},
+		{"an endpoint that is another", "p-1", []string{"404 " + htmlBody}, rotator.FaultTransient, "NOT_FOUND", ""},
 		{"a token that is refused", "p-1", []string{"401 " + errorBody("x", "UNAUTHENTICATED", "")}, rotator.FaultUnauthorized, "UNAUTHENTICATED", ""},
 		{"an operation that is a path", "p-1", []string{offerAnswer, `{"name":"operations/../../x","done":false}`},
 			rotator.FaultTransient, "ONBOARDING_FAILED", ""},

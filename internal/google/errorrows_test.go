@@ -178,7 +178,11 @@ var errorRows = []errorRow{
 		rotator.FaultNotEntitled, "NOT_FOUND", 0, 404, "model_not_found"},
 	{"no such model on Code Assist", 404, errorBody("Requested entity was not found.", "NOT_FOUND", ""),
 		rotator.FaultNotEntitled, "NOT_FOUND", 0, 404, "model_not_found"},
-	{"wrong host or location", 404, htmlBody, rotator.FaultNotEntitled, "NOT_FOUND", 0, 404, "model_not_found"},
+	{"wrong host or location", 404, htmlBody, rotator.FaultTransient, "NOT_FOUND", 0, 502, "upstream_error"},
+	{"a proxy that wants no such thing", 403, "<html><title>Blocked for project-1</title>", rotator.FaultTransient, "FORBIDDEN", 0, 502, "upstream_error"},
+	{"a proxy that wants a login", 401, "Log in first, project-1", rotator.FaultTransient, "UNAUTHORIZED", 0, 502, "upstream_error"},
+	{"a front end's own 400", 400, "<html><title>Bad request of project-1</title>", rotator.FaultTransient, "BAD_REQUEST", 0, 502, "upstream_error"},
+	{"a front end's own 429", 429, "<html><title>Too many requests of project-1</title>", rotator.FaultRateShort, "TOO_MANY_REQUESTS", 0, 429, "rate_limit_exceeded"},
 
 	// Passing.
 	{"request timeout", 408, "", rotator.FaultTransient, "REQUEST_TIMEOUT", 0, 504, "timeout"},

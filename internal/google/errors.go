@@ -55,7 +55,11 @@ func parseError(a answer) *Error {
 		Until:      r.until(now),
 	}
 	f.Delay = r.delay(now)
-	e := &Error{Fault: f, Client: clientError(f, r.words())}
+	sentence := r.words()
+	if r.garbage {
+		sentence = "" // somebody's page is not for the client
+	}
+	e := &Error{Fault: f, Client: clientError(f, sentence)}
 	if f.Kind == rotator.FaultRequest {
 		e.Path = r.path()
 	}

@@ -243,7 +243,7 @@ func (r *eventReader) makeRoom() bool {
 	}
 	buf := r.buf
 	if held > len(buf)/2 || len(buf) == 0 {
-		buf = make([]byte, max(2*len(buf), firstBuffer))
+		buf = make([]byte, min(max(2*len(buf), firstBuffer), maxEvent+2*minRead))
 	}
 	copy(buf, r.buf[keep:r.end])
 	r.buf = buf

@@ -74,6 +74,9 @@ var byText = []struct {
 
 // classify says what kind of fault an error is: a fact about Google's answer, not a decision.
 func classify(r *report, isKey bool) ruling {
+	if r.garbage {
+		return ruling{r.garbageKind(), r.shortReason()}
+	}
 	if r.status == http.StatusTooManyRequests {
 		return r.quotaRuling()
 	}
@@ -92,6 +95,19 @@ func classify(r *report, isKey bool) ruling {
 	return ruling{r.kindByStatus(isKey), r.shortReason()}
 }
 
+// garbageKind judges an answer that is no error of Google's: the page of a front end, or of a proxy on the way. It says nothing about the
+// account or the request, save that there were too many of them or too much of it.
+func (r *report) garbageKind() rotator.FaultKind {
+	switch r.status {
+	case http.StatusTooManyRequests:
+		return rotator.FaultRateShort
+	case http.StatusRequestEntityTooLarge:
+		return rotator.FaultRequest
+	default:
+		return rotator.FaultTransient
+	}
+}
+
 func (r *report) kindByStatus(isKey bool) rotator.FaultKind {
 	switch {
 	case r.status == http.StatusUnauthorized && isKey:
@@ -102,7 +118,7 @@ func (r *report) kindByStatus(isKey bool) rotator.FaultKind {
 		return rotator.FaultSetup
 	case r.status == http.StatusNotFound:
 		return rotator.FaultNotEntitled
-	case r.status == http.StatusServiceUnavailable && !r.garbage:
+	case r.status == http.StatusServiceUnavailable:
 		return rotator.FaultModelCapacity
 	case r.status == http.StatusRequestTimeout, r.status == http.StatusConflict, r.status == statusClientClosed:
 		return rotator.FaultTransient

@@ -21,7 +21,7 @@ var recordedErrors = map[string]rotator.FaultKind{
 	"g-9c048ce7cb44": rotator.FaultNotEntitled, "g-ab17f4bdc9bb": rotator.FaultDead, "g-00ef86b6f17c": rotator.FaultRequest,
 	"g-b68d74760a08": rotator.FaultRequest, "g-0353d6210c54": rotator.FaultSetup, "g-78cb74fb9edc": rotator.FaultSetup,
 	"g-2c23bc02b3bc": rotator.FaultRequest, "g-8e0b9556c488": rotator.FaultSetup, "g-e67e7909c8cb": rotator.FaultSetup,
-	"g-23c162bae527": rotator.FaultRequest, "g-1319ae27570e": rotator.FaultRequest, "g-86901e30a2fd": rotator.FaultNotEntitled,
+	"g-23c162bae527": rotator.FaultRequest, "g-1319ae27570e": rotator.FaultRequest, "g-86901e30a2fd": rotator.FaultTransient,
 	"g-c176ef11df33": rotator.FaultNotEntitled, "g-cf894934527d": rotator.FaultNotEntitled, "g-4cf3dd0a160e": rotator.FaultNotEntitled,
 	"g-88ae04f23630": rotator.FaultSetup, "g-39a97da1bdef": rotator.FaultDead, "g-0da054490e40": rotator.FaultRateShort,
 	"g-c621578e2c98": rotator.FaultTooLong, "g-0c82863a523c": rotator.FaultTransient, "g-e942da8b1e63": rotator.FaultNotEntitled,

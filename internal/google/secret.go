@@ -141,6 +141,9 @@ func parseKey(s string) (*Secret, error) {
 	if s == "" {
 		return nil, errors.New("the secret is empty")
 	}
+	if strings.ContainsAny(s[:1]+s[len(s)-1:], "\"'[]{}") {
+		return nil, errors.New("the secret begins or ends with a quote or a bracket: was it quoted twice?")
+	}
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7f {
 			return nil, errors.New("the secret is neither JSON nor an API key: keys have no blanks, control or accented characters")

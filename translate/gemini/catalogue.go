@@ -2,6 +2,7 @@ package gemini
 
 import (
 	_ "embed"
+	"regexp"
 	"strings"
 	"time"
 
@@ -65,6 +66,9 @@ type Budget struct {
 	Minimal int `json:"minimal"` // what effort minimal means
 }
 
+// modelName is what any name of a model of Google's looks like. Clients choose names, and names end up in URLs, headers and memory.
+var modelName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,127}$`)
+
 // unknownPrefixes are the beginnings of names that are passed on though the catalogue does not know them.
 var unknownPrefixes = [...]string{"gemini-", "gemma-"}
 
@@ -110,6 +114,9 @@ func NewCatalogue() *Catalogue {
 func (c *Catalogue) Find(name string) (*Model, bool) {
 	if m, ok := c.byID[name]; ok {
 		return m, true
+	}
+	if !modelName.MatchString(name) {
+		return nil, false
 	}
 	like := c.like(name)
 	if like == nil {

@@ -50,7 +50,7 @@ func invalidType(wrong *json.SemanticError) *translate.Error {
 	}
 	param := paramPath(wrong.JSONPointer)
 	return translate.Invalid(param, "invalid_type", "Invalid type for '%s': expected %s, but got %s instead.",
-		param, want, kindName(wrong.JSONKind))
+		param, string(want), kindName(wrong.JSONKind))
 }
 
 // paramPath spells a JSON pointer as OpenAI's errors do: messages[2].content[0].type.
