@@ -273,6 +273,7 @@ func TestTokensOfABrokenAnswerCount(t *testing.T) {
 		w.start()
 		w.script("", googlesim.Reply{End: googlesim.EndReset, Events: []string{
 			`{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}],"usageMetadata":{"promptTokenCount":4321,"totalTokenCount":4322}}`,
+			`{"candidates":[{"content":{"parts":[{"text":"!"}]}}]}`, // not every event has the count
 		}})
 		a := w.ask(stream())
 		if m := w.account(1).Models; len(m) != 1 || m[0].TPM.Used != 4321 {

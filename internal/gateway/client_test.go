@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,7 +73,8 @@ func TestHeadersOfErrors(t *testing.T) {
 		a := ask()
 		w.wantError(a, http.StatusBadRequest, "invalid_value")
 		w.wantHeaders(a.Header(), map[string]string{
-			"Content-Type": "application/json", "X-Gemini-Proxy-Model": model, "X-Gemini-Proxy-Attempts": "1",
+			"Content-Type": "application/json", "Content-Length": strconv.Itoa(a.Body.Len()),
+			"X-Gemini-Proxy-Model": model, "X-Gemini-Proxy-Attempts": "1",
 			"Retry-After": "", "X-Should-Retry": "",
 		})
 		a = ask()
@@ -230,8 +232,9 @@ func TestLostConnectionEndsTheCallAtOnce(t *testing.T) {
 		client *failingRecorder
 		reply  googlesim.Reply
 	}{
-		"write":   {&failingRecorder{writes: 2, flushes: 99}, googlesim.Reply{Lead: googlesim.All, Pace: time.Second}},
-		"flush":   {&failingRecorder{writes: 99, flushes: 2, flushError: errBrokenPipe}, googlesim.Reply{Lead: googlesim.All, Pace: time.Second}},
+		"write":   {&failingRecorder{writes: 1, flushes: 99}, googlesim.Reply{Lead: googlesim.All, Pace: time.Second}},
+		"flush":   {&failingRecorder{writes: 99, flushes: 1, flushError: errBrokenPipe}, googlesim.Reply{Lead: googlesim.All, Pace: time.Second}},
+		"later":   {&failingRecorder{writes: 2, flushes: 99}, googlesim.Reply{Lead: googlesim.All, Pace: time.Second}},
 		"comment": {&failingRecorder{writes: 0}, googlesim.Slow(time.Hour, 0)},
 		"pause":   {&failingRecorder{writes: 0}, googlesim.HighDemand()},
 	} {
@@ -475,11 +478,11 @@ func TestBodyThatIsRefusedAnywayIsNotRead(t *testing.T) {
 
 func TestModelListIsTheCatalogueWithTheOperatorsNames(t *testing.T) {
 	simulated(t, func(w *world) {
-		w.options.Models = []gateway.Model{{Name: "gpt-4o", Upstream: flash}, {Name: model, Fallback: []string{flash}}, {Name: "zz", Upstream: "gpt-9"}}
+		w.options.Models = []gateway.Model{{Name: "gpt-4o", Upstream: flash}, {Name: model, Fallback: []string{flash}}, {Name: "zz", Upstream: model}}
 		w.key(1)
 		w.start()
 		body := w.send(w.Context(), http.MethodGet, "/v1/models", "", true).Body.String()
-		for id, want := range map[string]int{"gpt-4o": 1, model: 1, flash: 1, "zz": 0, "gpt-9": 0} {
+		for id, want := range map[string]int{"gpt-4o": 1, model: 1, flash: 1, "zz": 1, "gpt-9": 0} {
 			if got := strings.Count(body, `"id":"`+id+`"`); got != want {
 				w.Errorf("%s is listed %d times, want %d", id, got, want)
 			}

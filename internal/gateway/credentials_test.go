@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -193,6 +194,67 @@ func TestColdStartCausesOneRefreshForEachAccountUsed(t *testing.T) {
 		}
 		if used != 20 {
 			w.Errorf("%d accounts used, want 20 in turn", used)
+		}
+	})
+}
+
+func TestDeadTokenEndpointKeepsNoRequestFromOtherAccounts(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		for n := 1; n <= 23; n++ {
+			w.user(n)
+		}
+		w.key(24)
+		w.start()
+		w.google.Always(googlesim.Match{Backend: googlesim.OAuth}, googlesim.TokenError(http.StatusInternalServerError, "internal_failure", ""))
+		for range 40 {
+			a := ask()
+			w.text(a)
+			if a.record.Attempts != 1 {
+				w.Errorf("%d attempts", a.record.Attempts)
+			}
+			time.Sleep(700 * time.Millisecond)
+		}
+		w.wantCalls("key-24", 40)
+	})
+}
+
+func TestHangingTokenEndpointIsWaitedForOnlySoLong(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		for n := 1; n <= 5; n++ {
+			w.user(n)
+		}
+		w.key(6)
+		w.start()
+		w.google.Always(googlesim.Match{Backend: googlesim.OAuth}, googlesim.Stall())
+		a := ask()
+		w.text(a)
+		if a.took > 30*time.Second {
+			w.Errorf("the first request took %v", a.took)
+		}
+		if a = ask(); a.took > time.Second {
+			w.Errorf("the second request took %v", a.took)
+		}
+		w.text(a)
+	})
+}
+
+func TestUnreachableHostKeepsNoRequestFromOtherBackends(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		for n := 1; n <= 23; n++ {
+			w.user(n)
+		}
+		w.key(24)
+		w.start()
+		w.google.Always(googlesim.Match{Backend: googlesim.Vertex}, googlesim.Reset())
+		answered := 0
+		for range 20 {
+			if ask().Code == http.StatusOK {
+				answered++
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if answered < 17 { // until the host is known to be down, a request may use up its attempts on it
+			w.Errorf("%d of 20 requests were answered, though a healthy account was there", answered)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
 
 // The tests in this file are about requests that are refused, or answered, without asking Google.
@@ -130,6 +131,58 @@ func TestRoutes(t *testing.T) {
 			if a := w.send(w.Context(), method, path, "", true); a.Code != want {
 				w.Errorf("%s: %d, want %d: %s", target, a.Code, want, a.Body)
 			}
+		}
+	})
+}
+
+func TestNamesThatAreNoModelsAre404WithoutACall(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.key(1)
+		w.start()
+		for _, name := range []string{
+			"gemini-" + strings.Repeat("x", 1000), "gemini-3/../flash", "gemini-3 flash", "gemini-3?alt=json", "gemini-3#x", "gemini-3%2e",
+			"gemini-\u00fc", "gemini-\u2028", "GEMINI-3", "gemini-\r\nX-Evil: 1",
+		} {
+			a := w.ask(map[string]any{"model": name})
+			w.wantError(a, http.StatusNotFound, "model_not_found")
+			if a.Body.Len() > 1000 || a.Header().Get("X-Gemini-Proxy-Model") != "" {
+				w.Errorf("%.40q: %d bytes, X-Gemini-Proxy-Model %.40q", name, a.Body.Len(), a.Header().Get("X-Gemini-Proxy-Model"))
+			}
+		}
+		w.wantCalls("", 0)
+		if m := w.account(1).Models; len(m) != 0 {
+			w.Errorf("the pool remembers %+v", m)
+		}
+	})
+}
+
+func TestConfigurationThatNamesNoModelIsRefused(t *testing.T) {
+	for name, change := range map[string]func(o *gateway.Options){
+		"default model": func(o *gateway.Options) { o.DefaultModel = "nope" },
+		"upstream":      func(o *gateway.Options) { o.Models = []gateway.Model{{Name: "a", Upstream: "gpt-5"}} },
+		"name alone":    func(o *gateway.Options) { o.Models = []gateway.Model{{Name: "a"}} },
+		"fallback":      func(o *gateway.Options) { o.Models = []gateway.Model{{Name: model, Fallback: []string{"nope"}}} },
+	} {
+		o := gateway.Options{Catalogue: gemini.NewCatalogue(), DefaultModel: model}
+		if _, err := gateway.New(o); err != nil {
+			t.Fatal(err)
+		}
+		change(&o)
+		if _, err := gateway.New(o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestModelNobodyHasLeavesTheAccountsReady(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.key(1)
+		w.key(2)
+		w.start()
+		w.wantError(w.ask(map[string]any{"model": "gemini-9-ultra"}), http.StatusNotFound, "model_not_found")
+		w.wantReady(2)
+		if a := w.send(w.Context(), http.MethodGet, "/v1/health", "", false); a.Code != http.StatusOK {
+			w.Errorf("health: %d", a.Code)
 		}
 	})
 }

@@ -40,7 +40,7 @@ func simulated(t *testing.T, test func(w *world)) {
 
 // endpoints are the simulated Google's.
 var endpoints = google.Endpoints{
-	GeminiAPI: "http://google.test", Vertex: "http://google.test", CodeAssist: "http://google.test", OAuth: "http://google.test",
+	GeminiAPI: "http://gemini.test", Vertex: "http://vertex.test", CodeAssist: "http://assist.test", OAuth: "http://oauth.test",
 }
 
 // world is a gateway, the simulated Google it talks to, and the pool between them.
@@ -140,7 +140,9 @@ func (w *world) start() {
 	w.options.Pool = rotator.NewPool(w.accounts, rotator.Options{
 		Policy: policy, Limits: w.limits, CooldownMin: 5 * time.Second, CooldownMax: time.Hour, Models: rotator.NewModels(),
 	})
-	w.gateway = gateway.New(w.options)
+	if w.gateway, err = gateway.New(w.options); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // answer is what a client got.
