@@ -97,8 +97,9 @@ func resetCommand() *cobra.Command {
 		Short: "Has a running gateway try accounts again that Google has refused",
 		Long: `
 Forgets what keeps the accounts with a label, or all accounts, from being used: that
-Google refused their credential, the cooldowns of their quota group, which other accounts
-may share, and that models are overloaded. The next request tries again.
+Google refused their credential, the cooldowns of their quota group and the limits that
+Google named for it, which other accounts may share, and that models are overloaded. The
+next request tries again.
 
 What was used is not forgotten, because spent quota is spent, and accounts that were
 disabled with 'caddy gemini-proxy disable' stay so.

@@ -24,7 +24,7 @@ func init() {
 // `GET /gemini_proxy/accounts` | | Shows what `/v1/status` does, for the accounts of all handlers together. An account that several handlers have is shown once; `aliases` are the labels that the others give it.
 // `POST /gemini_proxy/accounts/disable` | `{"label": "env-1"}` | Puts an account out of use until it is enabled. Calls under way go on.
 // `POST /gemini_proxy/accounts/enable` | `{"label": "env-1"}` | Makes an account usable again, whether an operator or a fault disabled it.
-// `POST /gemini_proxy/accounts/reset` | `{"label": "env-1"}` or `{"all": true}` | Forgets faults and cooldowns of an account and its quota group, and overloaded models, so that the next request tries. What was counted stays counted, and what an operator disabled stays disabled.
+// `POST /gemini_proxy/accounts/reset` | `{"label": "env-1"}` or `{"all": true}` | Forgets faults of an account, cooldowns and learned limits of its quota group, and overloaded models, so that the next request tries. What was counted stays counted, and what an operator disabled stays disabled.
 //
 // A label means all accounts that a handler calls so. The answer to a POST shows the accounts as they are afterwards. None of this
 // shows a secret.

@@ -92,7 +92,7 @@ curl http://%[1]s/v1/status
 # Ctrl+C ends it.
 `
 
-// demoConfig is a gateway for everybody to a Google at a URL, with no admin endpoint, and nothing written to disk.
+// demoConfig is a gateway for everybody to a Google at a URL, with no admin endpoint.
 func demoConfig(listen, google string, keys []string) *caddy.Config {
 	credentials := &guests.InlineCredentials{Values: keys, CredentialOptions: proxyconfig.CredentialOptions{Label: "demo"}}
 	handler := proxyconfig.Config{
@@ -100,22 +100,30 @@ func demoConfig(listen, google string, keys []string) *caddy.Config {
 		Endpoints:      map[string]string{"gemini_api": google, "vertex": google, "code_assist": google, "oauth": google},
 		Anonymous:      true,
 	}
+	config := plainServer(listen, 5*time.Second, caddyhttp.RouteList{{
+		HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", "gemini_proxy", nil)},
+	}})
+	config.Admin.Disabled = true
+	config.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+		caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}},
+	}}
+	return config
+}
+
+// plainServer is a configuration with one server that speaks HTTP without TLS, and nothing written to disk. When it is stopped,
+// streams have some grace to finish.
+func plainServer(listen string, grace time.Duration, routes caddyhttp.RouteList) *caddy.Config {
 	app := caddyhttp.App{
-		GracePeriod: caddy.Duration(5 * time.Second),
-		Servers: map[string]*caddyhttp.Server{"demo": {
+		GracePeriod: caddy.Duration(grace),
+		Servers: map[string]*caddyhttp.Server{"gateway": {
 			Listen:    []string{listen},
 			AutoHTTPS: &caddyhttp.AutoHTTPSConfig{Disabled: true},
-			Routes: caddyhttp.RouteList{{
-				HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", "gemini_proxy", nil)},
-			}},
+			Routes:    routes,
 		}},
 	}
 	persist := false
 	return &caddy.Config{
-		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &persist}},
-		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}},
-		}},
+		Admin:   &caddy.AdminConfig{Config: &caddy.ConfigSettings{Persist: &persist}},
 		AppsRaw: caddy.ModuleMap{"http": caddyconfig.JSON(app, nil)},
 	}
 }
