@@ -184,6 +184,7 @@ func (h *Handler) pool(credentials []*rotator.Credential, policy rotator.Policy)
 		Limits:      limits,
 		CooldownMin: time.Duration(h.Cooldown.Min),
 		CooldownMax: time.Duration(h.Cooldown.Max),
+		Retries:     float64(h.Retry.Budget) / 100,
 		Models:      h.held.Models(),
 		Notify:      h.notify,
 	})

@@ -117,6 +117,11 @@ type Retry struct {
 	//
 	// Default: `60s`
 	Duration caddy.Duration `json:"duration,omitempty"`
+	// How many calls may be repeated because they failed or found the model overloaded, in percent of all requests. Beyond that, such
+	// requests fail at once. It does not limit how often another account is tried because one is out of quota or unusable.
+	//
+	// Default: `20`
+	Budget int `json:"budget,omitempty"`
 }
 
 // Model adds a name that clients may ask for, or changes what one does.

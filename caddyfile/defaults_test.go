@@ -20,7 +20,7 @@ func TestDefaultsFillInWhatWasLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"cooldown":{"min":5000000000,"max":3600000000000},"retry":{"attempts":4,"duration":60000000000},` +
+	want := `{"cooldown":{"min":5000000000,"max":3600000000000},"retry":{"attempts":4,"duration":60000000000,"budget":20},` +
 		`"default_model":"gemini-3-flash-preview","surfaces":["chat"],"thinking":"auto","max_body":33554432,"keepalive":15000000000,` +
 		`"first_token_timeout":300000000000,"idle_timeout":120000000000}`
 	if string(got) != want {
@@ -96,6 +96,8 @@ func TestValidateRefusesJSONThatNoCaddyfileCouldMean(t *testing.T) {
 		"negative keepalive":           `{"keepalive": -1}`,
 		"negative attempts":            `{"retry": {"attempts": -1}}`,
 		"negative retry duration":      `{"retry": {"duration": -1}}`,
+		"negative retry budget":        `{"retry": {"budget": -1}}`,
+		"retry budget over 100":        `{"retry": {"budget": 101}}`,
 		"negative body size":           `{"max_body": -1}`,
 		"negative first token timeout": `{"first_token_timeout": -1}`,
 		"negative idle timeout":        `{"idle_timeout": -1}`,

@@ -30,6 +30,7 @@ import (
 //	    retry {
 //	        attempts <n>
 //	        duration <duration>
+//	        budget   <percent>
 //	    }
 //
 //	    # what is offered
@@ -186,7 +187,7 @@ func (c *Cooldown) unmarshal(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unmarshal reads: retry { attempts <n>; duration <duration> }
+// unmarshal reads: retry { attempts <n>; duration <duration>; budget <percent> }
 func (r *Retry) unmarshal(d *caddyfile.Dispenser) error {
 	if err := nothing(d); err != nil {
 		return err
@@ -205,6 +206,8 @@ func (r *Retry) unmarshal(d *caddyfile.Dispenser) error {
 			r.Attempts = int(n)
 		case "duration":
 			r.Duration, err = duration(d)
+		case "budget":
+			r.Budget, err = percent(d)
 		default:
 			err = d.Errf("unrecognized option of retry '%s'", option)
 		}
@@ -213,7 +216,7 @@ func (r *Retry) unmarshal(d *caddyfile.Dispenser) error {
 		}
 	}
 	if len(seen) == 0 {
-		return d.Err("retry needs a block that says attempts, duration or both")
+		return d.Err("retry needs a block that says attempts, duration or budget")
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ func (c *Config) SetDefaults(getenv func(string) string) {
 	setDefault(&c.Cooldown.Max, max(caddy.Duration(time.Hour), c.Cooldown.Min))
 	setDefault(&c.Retry.Attempts, 4)
 	setDefault(&c.Retry.Duration, caddy.Duration(time.Minute))
+	setDefault(&c.Retry.Budget, 20)
 	setDefault(&c.DefaultModel, "gemini-3-flash-preview")
 	setDefault(&c.Thinking, defaultThinking(getenv))
 	setDefault(&c.MaxBody, 32<<20)
@@ -132,6 +133,7 @@ func (c *Config) validateNumbers() error {
 	}{
 		{"retry attempts", int64(c.Retry.Attempts)},
 		{"retry duration", int64(c.Retry.Duration)},
+		{"retry budget", int64(c.Retry.Budget)},
 		{"max_body", c.MaxBody},
 		{"first_token_timeout", int64(c.FirstTokenTimeout)},
 		{"idle_timeout", int64(c.IdleTimeout)},
@@ -139,6 +141,9 @@ func (c *Config) validateNumbers() error {
 		if field.value < 0 {
 			return errNegative(field.name)
 		}
+	}
+	if c.Retry.Budget > 100 {
+		return fmt.Errorf("retry budget must be a percentage from 1 to 100, not %d", c.Retry.Budget)
 	}
 	if c.Keepalive != nil && *c.Keepalive < 0 {
 		return errNegative("keepalive")

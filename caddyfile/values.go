@@ -112,6 +112,20 @@ func nextCount(d *caddyfile.Dispenser) (int64, error) {
 	return n, nil
 }
 
+// percent reads an option's only argument, a whole number from 1 to 100. The sign may follow.
+func percent(d *caddyfile.Dispenser) (int, error) {
+	name := d.Val()
+	arg, err := text(d)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(arg, "%"))
+	if err != nil || n < 1 || n > 100 {
+		return 0, d.Errf("%s must be a percentage from 1 to 100, not '%s'", name, arg)
+	}
+	return n, nil
+}
+
 // size reads an option's only argument, a number of bytes such as 32MiB.
 func size(d *caddyfile.Dispenser) (int64, error) {
 	name := d.Val()

@@ -24,6 +24,8 @@ type Options struct {
 	Limits []Limit
 	// CooldownMin and CooldownMax bound a cooldown for which Google names no time; 5 s and 1 h if 0.
 	CooldownMin, CooldownMax time.Duration
+	// Retries is how many retries of failed calls there may be for each request, over all requests; 0.2 if 0.
+	Retries float64
 	// Models is shared with all other pools; one of its own if nil.
 	Models *Models
 	// Notify is told of changes, by the goroutine that noticed and without a lock held; nil for nobody.
@@ -33,6 +35,7 @@ type Options struct {
 const (
 	defaultCooldownMin = 5 * time.Second
 	defaultCooldownMax = time.Hour
+	defaultRetries     = 0.2
 )
 
 // Change is that an account, or its quota group for one model, began or ceased to be usable.
@@ -55,6 +58,7 @@ const maxIndexes = 64
 type Pool struct {
 	options    Options
 	candidates []Candidate
+	retries    *Budget
 
 	mu      sync.Mutex                        // for adding an index
 	indexes atomic.Pointer[map[string]*index] // by model; never changed in place, so that reading it takes no lock
@@ -72,13 +76,16 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 		o.CooldownMax = defaultCooldownMax
 	}
 	o.CooldownMax = max(o.CooldownMax, o.CooldownMin)
+	if o.Retries <= 0 {
+		o.Retries = defaultRetries
+	}
 	if o.Models == nil {
 		o.Models = NewModels()
 	}
 	if o.Notify == nil {
 		o.Notify = func(Change) {}
 	}
-	p := &Pool{options: o, candidates: slices.Clone(candidates)}
+	p := &Pool{options: o, candidates: slices.Clone(candidates), retries: NewBudget(o.Retries)}
 	p.indexes.Store(&map[string]*index{})
 	return p
 }
@@ -121,6 +128,9 @@ func (p *Pool) RetryAfter(model string) time.Duration {
 	}
 	return wait
 }
+
+// Retries is the budget for trying again what failed for no reason that the pool could learn from: see Anywhere.
+func (p *Pool) Retries() *Budget { return p.retries }
 
 // Ready reports whether at least one account is usable for one model or another.
 func (p *Pool) Ready() bool {

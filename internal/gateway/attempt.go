@@ -156,6 +156,9 @@ func (a *attempt) count() {
 	}
 	a.counted = true
 	a.attempts.Made++
+	if a.attempts.Made == 1 {
+		a.gateway.Pool.Retries().Earn()
+	}
 	a.record.Attempts++
 }
 

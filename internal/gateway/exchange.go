@@ -26,6 +26,7 @@ type exchange struct {
 	bodies   []encodedBody // what has been encoded so far, one per backend and model
 	tokens   int64         // estimate of the prompt
 	began    time.Time
+	paid     int              // attempts.Made when the pool's budget last paid for a retry: one that became no call is still paid for
 	attempts rotator.Attempts // Made counts for the whole request, the failures for the model at hand
 	tried    rotator.Tried
 	silence  *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
@@ -104,6 +105,20 @@ func (x *exchange) mayTry() bool {
 	return !x.reply.spoken && !x.clientGone() && x.attempts.Made < x.gateway.Attempts && time.Since(x.began) <= x.gateway.AttemptsFor
 }
 
+// mayRetry reports whether the pool's budget has room for one more call after a failed one. It bounds what could go on for ever: a call
+// that failed by chance or for want of capacity teaches nothing, so the next may fail the same way. A spent quota or a dead account
+// is found out once and not asked again, a stale token is renewed once, and a fallback asks another model: those are not limited.
+func (x *exchange) mayRetry(d rotator.Decision) bool {
+	if d.Next != rotator.Anywhere || x.attempts.Made == x.paid {
+		return true
+	}
+	if !x.gateway.Pool.Retries().Spend() {
+		return false
+	}
+	x.paid = x.attempts.Made
+	return true
+}
+
 func (x *exchange) clientGone() bool { return x.gone || x.ctx.Err() != nil }
 
 // lacksCapacity reports whether the accounts or the model are at their limits: time may help, or another model. Neither does when the
@@ -148,7 +163,7 @@ func (x *exchange) try(m *gemini.Model) *translate.Error {
 			return nil
 		}
 		last = failed
-		if decision.Next == rotator.GiveUp || !x.mayTry() || !x.pause(decision.After) {
+		if decision.Next == rotator.GiveUp || !x.mayTry() || !x.mayRetry(decision) || !x.pause(decision.After) {
 			return x.timed(m, failed)
 		}
 	}
