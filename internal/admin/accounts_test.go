@@ -146,7 +146,7 @@ env-1, mine  vertex      p1     ready     -             123       2       gemini
 env-2        gemini_api  env-2  disabled  bad?[31m?key  0         0       -                       -                                      -    -      -
 
 gemini-3.1-pro is overloaded until 2026-11-24T08:00:00Z
-3 accounts: 1 ready, 1 cooling, 1 disabled; 2 requests in flight
+Accounts: 1 ready, 1 cooling, 1 disabled. Requests in flight: 2
 `
 	var out strings.Builder
 	if err := printAccounts(&out, &shown); err != nil || "\n"+out.String() != want {

@@ -32,8 +32,8 @@ func printAccounts(out io.Writer, s *rotator.PoolSnapshot) error {
 			fmt.Fprintf(out, "\n%s is %s until %s", printable(m.Model), printable(m.State), m.Until.Format(time.RFC3339))
 		}
 	}
-	_, err := fmt.Fprintf(out, "\n%d accounts: %d ready, %d cooling, %d disabled; %d requests in flight\n",
-		s.Pool.Accounts, s.Pool.Ready, s.Pool.Cooling, s.Pool.Disabled, s.Pool.InFlight)
+	_, err := fmt.Fprintf(out, "\nAccounts: %d ready, %d cooling, %d disabled. Requests in flight: %d\n",
+		s.Pool.Ready, s.Pool.Cooling, s.Pool.Disabled, s.Pool.InFlight)
 	return err
 }
 
