@@ -21,6 +21,7 @@ type index struct {
 	model  string
 	limits Limit
 	busy   []atomic.Int32 // by lane: calls in flight
+	survey survey
 
 	mu      sync.Mutex
 	used    int64 // Unix nanoseconds
