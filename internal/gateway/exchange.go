@@ -23,6 +23,7 @@ type exchange struct {
 	reply     *reply
 	record    *Record
 
+	model    string        // the model at hand, by Google's name; empty before the first
 	bodies   []encodedBody // what has been encoded so far, one per backend and model
 	tokens   int64         // estimate of the prompt
 	began    time.Time
@@ -151,6 +152,7 @@ func (x *exchange) giveUp(e *translate.Error) {
 
 // try asks accounts for one model until one has answered; it returns nil then, else the failure as the client may see it.
 func (x *exchange) try(m *gemini.Model) *translate.Error {
+	x.model = m.ID
 	x.attempts, x.tried = rotator.Attempts{Made: x.attempts.Made}, rotator.Tried{}
 	var last *translate.Error
 	for {
@@ -284,6 +286,9 @@ func (x *exchange) setHeaders(body *gemini.Encoded) {
 	h.Set("X-Gemini-Proxy-Attempts", strconv.Itoa(x.record.Attempts))
 	if x.record.UpstreamModel != "" {
 		h.Set("X-Gemini-Proxy-Model", x.record.UpstreamModel)
+	}
+	if x.model != "" {
+		setRateLimits(h, x.gateway.Pool.Allowances(x.model))
 	}
 	ignored := x.request.Ignored
 	if body != nil {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
@@ -29,6 +30,20 @@ func writeError(w http.ResponseWriter, s Surface, e *translate.Error) {
 		h.Set("X-Should-Retry", "false")
 	}
 	writeJSON(w, status, body)
+}
+
+// setRateLimits sets OpenAI's headers on what may be spent, as far as that is known.
+func setRateLimits(h http.Header, a rotator.Allowances) {
+	set := func(of string, a rotator.Allowance) {
+		if a.Limit == 0 {
+			return
+		}
+		h.Set("X-Ratelimit-Limit-"+of, strconv.FormatInt(a.Limit, 10))
+		h.Set("X-Ratelimit-Remaining-"+of, strconv.FormatInt(a.Remaining, 10))
+		h.Set("X-Ratelimit-Reset-"+of, (time.Duration(seconds(a.Reset)) * time.Second).String())
+	}
+	set("Requests", a.Requests)
+	set("Tokens", a.Tokens)
 }
 
 // seconds rounds up, so that a client which waits as long as it was told is not too early.
