@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -269,6 +270,69 @@ func TestResetForgetsHowOftenTokensFailed(t *testing.T) {
 			t.Errorf("waits of %v, the last after a reset; %d refusals", waits, a.refusals.Load())
 		}
 	})
+}
+
+func TestOperatorsMayActWhileCallsAreMade(t *testing.T) {
+	candidates := fleet(8)
+	models := NewModels()
+	options := Options{Models: models, Policy: roundRobin{}}
+	pools := []*Pool{NewPool(candidates, options), NewPool(candidates[2:], options)}
+	faults := []*Fault{nil, {Kind: FaultQuotaLong, Delay: time.Hour}, {Kind: FaultDead}, {Kind: FaultModelCapacity, Delay: time.Hour}}
+	var callers, operators sync.WaitGroup
+	for _, p := range pools {
+		for n := range 2 {
+			callers.Go(func() {
+				for i := range 2000 {
+					lease, err := p.Acquire(Query{Model: "m", Tokens: int64(n)})
+					if err != nil {
+						continue
+					}
+					outcome := Outcome{Called: true}
+					if f := faults[i%len(faults)]; f != nil {
+						outcome.Decision = lease.Decide(f, Attempts{Made: 1})
+					}
+					lease.Settle(outcome)
+				}
+			})
+		}
+	}
+	done := make(chan struct{})
+	for _, p := range pools {
+		operators.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				label := candidates[i%len(candidates)].Label
+				[]func(string) bool{p.Disable, p.Enable, p.Reset}[i%3](label)
+				p.ResetAll()
+				p.Review()
+				Join(pools)
+			}
+		})
+	}
+	callers.Wait()
+	close(done)
+	operators.Wait()
+	for _, c := range candidates {
+		pools[0].Enable(c.Label)
+	}
+	pools[0].ResetAll()
+	for i, p := range pools {
+		p.Review()
+		used := make(map[int]bool)
+		for range p.candidates {
+			used[call(t, p, "m")] = true
+		}
+		if len(used) != len(p.candidates) {
+			t.Errorf("pool %d uses %d of its %d accounts in the end", i, len(used), len(p.candidates))
+		}
+		if n := p.Snapshot().Pool; n.InFlight != 0 || n.Ready != len(p.candidates) {
+			t.Errorf("%+v", n)
+		}
+	}
 }
 
 func TestJoinShowsAnAccountOnce(t *testing.T) {
