@@ -148,3 +148,14 @@ func TestADisabledAccountStaysSoWhenHandlersComeAndGo(t *testing.T) {
 		t.Error("the account is not used again")
 	}
 }
+
+func TestALabelMeansTheAccountsOfAllHandlersThatUseIt(t *testing.T) {
+	_, one := handler(t, []string{"env-1"}, "")
+	_, two := handler(t, []string{"1"}, "env-") // another account, and the same label
+	if !Disable("env-1") || serves(one) || serves(two) {
+		t.Error("one of two accounts with the label is still used")
+	}
+	if !Enable("env-1") || !serves(one) || !serves(two) {
+		t.Error("one of two accounts with the label is not used again")
+	}
+}

@@ -89,7 +89,7 @@ func change(labelled func(label string) bool, all func() bool) caddy.AdminHandle
 		if err != nil {
 			return err
 		}
-		found := false
+		var found bool
 		if target.All {
 			found = all()
 		} else {
