@@ -273,6 +273,14 @@ func (f *facts) refusals(began int64) int {
 	return f.streak
 }
 
+// today is how many calls were counted since midnight in California.
+func (f *facts) today(now int64) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.day.roll(now)
+	return f.day.calls
+}
+
 // use returns how much the group is used.
 func (f *facts) use(now int64, l *Limit) use {
 	f.mu.Lock()

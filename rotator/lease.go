@@ -56,11 +56,13 @@ func (l *Lease) Renew(old *Token) {
 // Decide says what follows from a fault of this lease's call: Decide, with what the pool knows.
 func (l *Lease) Decide(f *Fault, a Attempts) Decision {
 	a.Refreshed = l.renewed
+	now := time.Now()
 	return Decide(f, a, Env{
-		Now:         time.Now(),
+		Now:         now,
 		CooldownMin: l.pool.options.CooldownMin,
 		CooldownMax: l.pool.options.CooldownMax,
 		Streak:      l.choice.facts.refusals(l.began),
+		Today:       l.choice.facts.today(now.UnixNano()),
 		Refusals:    int(l.choice.candidate.refusals.Load()),
 	})
 }

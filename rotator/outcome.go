@@ -1,6 +1,9 @@
 package rotator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Next is what a request does after a fault.
 type Next uint8
@@ -71,6 +74,8 @@ type Env struct {
 	CooldownMin, CooldownMax time.Duration
 	// Streak is how often in a row the quota group was refused this model without a time.
 	Streak int
+	// Today is how many calls the quota group was counted for this model since midnight in California, this one included.
+	Today int64
 	// Refusals is how often in a row the account was disabled because a fresh token of it was refused.
 	Refusals int
 }
@@ -80,6 +85,8 @@ const (
 	minDelay        = time.Second      // Google names delays down to milliseconds; coming back so soon meets the same answer
 	maxDelay        = 26 * time.Hour   // a day's quota is back by then, in any time zone and with any clock
 	credibleDelay   = 5 * time.Minute  // a day's quota is often given a retry delay of seconds, which is not when it is back
+	lateReset       = 10 * time.Minute // so long after midnight a day's quota may not be back yet
+	lateResetAgain  = 2 * time.Minute  // when to look again
 	perMinuteDelay  = time.Minute      // a minute's quota without a time
 	noTimeLongDelay = time.Minute      // first cooldown of a long quota without a time, such as a spend limit
 	entitledAgain   = 6 * time.Hour    // when to look again whether a project has got a model
@@ -173,6 +180,8 @@ func groupOut(f *Fault, state string, env Env) Decision {
 	switch wait := namedWait(f, state, env.Now); {
 	case wait > 0:
 		d.Until = env.Now.Add(wait)
+	case f.PerDay && resetIsLate(f, env):
+		d.Until = env.Now.Add(lateResetAgain)
 	case f.PerDay:
 		d.Until = nextMidnight(env.Now)
 	case f.PerMinute:
@@ -183,6 +192,14 @@ func groupOut(f *Fault, state string, env Env) Decision {
 		d.Until, d.untimed = env.Now.Add(backoff(env.CooldownMin, env.CooldownMax, env.Streak)), true
 	}
 	return d
+}
+
+// resetIsLate reports whether a day's quota seems to be yesterday's: the day is young, and less was spent than the quota allows. Then
+// Google's clock or its counters are behind, and to keep away for a whole day would waste it.
+func resetIsLate(f *Fault, env Env) bool {
+	return env.Now.Sub(lastMidnight(env.Now)) < lateReset && slices.ContainsFunc(f.Violations, func(v Violation) bool {
+		return v.Quota == QuotaRPD && env.Today <= v.Value
+	})
 }
 
 // namedWait is how long Google says the quota will be out, 0 when it does not say or cannot mean it.

@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -206,4 +207,58 @@ func TestDecideReasonIsWhatGoogleSays(t *testing.T) {
 	if d := Decide(f, Attempts{}, Env{}); d.Reason != "TOS_VIOLATION: This account was closed." {
 		t.Errorf("reason is %q", d.Reason)
 	}
+}
+
+func TestDayThatBeginsLateIsNotLost(t *testing.T) {
+	spent := func(value int64) *Fault {
+		return &Fault{Kind: FaultQuotaLong, PerDay: true, Delay: time.Second, Violations: []Violation{{Quota: QuotaRPD, Value: value}}}
+	}
+	midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, pacific)
+	for _, test := range []struct {
+		name  string
+		fault *Fault
+		after time.Duration // midnight
+		today int64
+		soon  bool
+	}{
+		{"the first call of the day", spent(20), 0, 1, true},
+		{"less was spent than is allowed", spent(20), 10*time.Minute - 1, 20, true},
+		{"all was spent", spent(20), time.Minute, 21, false},
+		{"the day is not young any more", spent(20), 10 * time.Minute, 1, false},
+		{"Google does not say what is allowed", spent(-1), time.Minute, 1, false},
+		{"another quota is spent", &Fault{Kind: FaultQuotaLong, PerDay: true, Violations: []Violation{{Value: 20}}}, time.Minute, 1, false},
+	} {
+		now := midnight.Add(test.after)
+		want := midnight.AddDate(0, 0, 1)
+		if test.soon {
+			want = now.Add(2 * time.Minute)
+		}
+		if d := Decide(test.fault, Attempts{Made: 1}, Env{Now: now, Today: test.today}); !d.Until.Equal(want) || d.State != StateQuotaLong {
+			t.Errorf("%s: %s until %v, want %v", test.name, d.State, d.Until, want)
+		}
+	}
+}
+
+// Google's day begins five minutes late: the pool waits for it and then has the whole of it.
+func TestPoolWaitsForALateDay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		time.Sleep(time.Until(nextMidnight(time.Now())))
+		late := time.Now().Add(5 * time.Minute)
+		refusals := 0
+		for time.Now().Before(late) {
+			fail(t, p, Query{Model: "m"}, refusal(QuotaRPD, 20))
+			refusals++
+			time.Sleep(refused(t, p, Query{Model: "m"}).RetryAfter)
+		}
+		for range 20 {
+			call(t, p, "m")
+		}
+		if refusals > 3 {
+			t.Errorf("%d refusals while waiting", refusals)
+		}
+		if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseQuota {
+			t.Errorf("cause %v", e.Cause)
+		}
+	})
 }

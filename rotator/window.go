@@ -106,6 +106,13 @@ var pacific = func() *time.Location {
 
 // nextMidnight is when the day of Google's quotas that now belongs to ends.
 func nextMidnight(now time.Time) time.Time {
+	return midnight(now, 1)
+}
+
+// lastMidnight is when it began.
+func lastMidnight(now time.Time) time.Time { return midnight(now, 0) }
+
+func midnight(now time.Time, days int) time.Time {
 	y, m, d := now.In(pacific).Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, pacific)
+	return time.Date(y, m, d+days, 0, 0, 0, 0, pacific)
 }
