@@ -98,7 +98,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	pool := h.pool(credentials, policy)
-	h.gateway = gateway.New(h.gatewayOptions(client, pool))
+	if h.gateway, err = gateway.New(h.gatewayOptions(client, pool)); err != nil {
+		return err
+	}
 	h.held.Pool(pool)
 	return nil
 }

@@ -151,6 +151,8 @@ func (c *Candidate) snapshot(models []ModelAccount, now time.Time) AccountSnapsh
 
 // allCooling reports whether all models cool, and if so why the one does that is back first.
 func allCooling(models []ModelAccount) (reason string, yes bool) {
+	// A model that the account does not have says nothing about the others: any client can ask for one.
+	models = slices.DeleteFunc(slices.Clone(models), func(m ModelAccount) bool { return m.Reason == StateNotEntitled })
 	if len(models) == 0 || slices.ContainsFunc(models, func(m ModelAccount) bool { return m.State != StateCooling }) {
 		return "", false
 	}

@@ -9,7 +9,7 @@ import (
 
 const (
 	mintTimeout = 75 * time.Second // for one refresh, discovery of a project included
-	maxWait     = 15 * time.Second // for a refresh that others wait for too; then the request is better off elsewhere
+	maxWait     = 5 * time.Second  // for a refresh that others wait for too; then the request is better off elsewhere
 
 	// Google's own libraries refresh five minutes before the end. The jitter keeps accounts that started together apart.
 	aheadBy     = 5 * time.Minute
@@ -57,7 +57,8 @@ func (a *Account) token(ctx context.Context, m Minter) (*Token, error) {
 		return nil, &Fault{Kind: FaultCanceled, Reason: "CLIENT_GONE", Err: ctx.Err()}
 	case <-patience.C:
 		const reason = "the access token takes too long to refresh"
-		a.suspend(&outage{until: time.Now().Add(maxWait), reason: reason, passing: true}, time.Now())
+		// A refresh that succeeds after all ends this, and none lasts longer.
+		a.suspend(&outage{until: time.Now().Add(mintTimeout), reason: reason, passing: true}, time.Now())
 		return nil, &Fault{Kind: FaultTransient, Reason: "TOKEN_TIMEOUT", Message: reason}
 	}
 }

@@ -27,12 +27,17 @@ type exchange struct {
 	bodies   []encodedBody // what has been encoded so far, one per backend and model
 	tokens   int64         // estimate of the prompt
 	began    time.Time
-	paid     int              // attempts.Made when the pool's budget last paid for a retry: one that became no call is still paid for
 	attempts rotator.Attempts // Made counts for the whole request, the failures for the model at hand
+	paid     int              // attempts.Made when the pool's budget last paid for a retry: one that became no call is still paid for
+	uncalled int              // attempts that ended before Google was asked
 	tried    rotator.Tried
 	silence  *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
 	gone     bool        // a write to the client failed
 }
+
+// maxUncalled bounds the attempts of a request that end before Google is asked. They take next to no time, or as long as a token is
+// waited for.
+const maxUncalled = 100
 
 type encodedBody struct {
 	backend translate.Backend
@@ -103,7 +108,8 @@ func (x *exchange) fallBack(models []*gemini.Model, first *translate.Error) *tra
 // mayTry reports whether one more upstream call may be made: the client is still there and has heard nothing, and neither the calls of
 // a request nor the time for them are used up.
 func (x *exchange) mayTry() bool {
-	return !x.reply.spoken && !x.clientGone() && x.attempts.Made < x.gateway.Attempts && time.Since(x.began) <= x.gateway.AttemptsFor
+	return !x.reply.spoken && !x.clientGone() && time.Since(x.began) <= x.gateway.AttemptsFor &&
+		x.attempts.Made < x.gateway.Attempts && x.uncalled < maxUncalled
 }
 
 // mayRetry reports whether the pool's budget has room for one more call after a failed one. It bounds what could go on for ever: a call
@@ -136,6 +142,9 @@ func lacksCapacity(e *translate.Error) bool {
 // another reports whether another model may do what this one could not: the accounts are out of it, or do not have it.
 func another(e *translate.Error) bool { return lacksCapacity(e) || e.Kind == translate.ErrNotFound }
 
+// unknownRetry is when to come back where nobody knows: soon enough for an operator who has just mended something.
+const unknownRetry = 30 * time.Second
+
 // giveUp ends the exchange without a complete answer.
 func (x *exchange) giveUp(e *translate.Error) {
 	if x.clientGone() {
@@ -144,6 +153,9 @@ func (x *exchange) giveUp(e *translate.Error) {
 			x.reply.w.WriteHeader(statusClientGone)
 		}
 		return
+	}
+	if e.RetryAfter == 0 && (e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests) {
+		e.RetryAfter = unknownRetry
 	}
 	x.record.fail(e)
 	x.setHeaders(nil)
@@ -185,7 +197,7 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 			lease.Settle(outcome)
 			return rotator.Decision{}, nil
 		}
-		x.suffer(failed.Fault)
+		x.suffer(failed.Fault, outcome.Called)
 		outcome.Decision = lease.Decide(failed.Fault, x.attempts)
 		if outcome.Decision.Next == rotator.SameAccount && x.mayTry() {
 			lease.Renew(a.token)
@@ -196,8 +208,13 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 	}
 }
 
-// suffer adds a fault to what the request has gone through.
-func (x *exchange) suffer(f *rotator.Fault) {
+// suffer adds a fault to what the request has gone through. What went wrong before Google was asked has cost nothing, and must not keep a
+// request from the accounts behind: a token endpoint or a host that is down can stand between it and many of them.
+func (x *exchange) suffer(f *rotator.Fault, called bool) {
+	if !called {
+		x.uncalled++
+		return
+	}
 	switch f.Kind {
 	case rotator.FaultTransient, rotator.FaultEmpty, rotator.FaultUnusable, rotator.FaultIncomplete:
 		x.attempts.Transient++

@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -62,14 +63,29 @@ type Gateway struct {
 	routes map[string]endpoint
 }
 
-// New makes a Gateway.
-func New(o Options) *Gateway {
+// New makes a Gateway. Its errors are about names of models that lead nowhere.
+func New(o Options) (*Gateway, error) {
 	g := &Gateway{Options: o, models: make(map[string]Model, len(o.Models))}
 	for _, m := range o.Models {
 		g.models[m.Name] = m
 	}
 	g.routes = g.table()
-	return g
+	return g, g.checkModels()
+}
+
+// checkModels finds out now what every request for a name would find out later.
+func (g *Gateway) checkModels() error {
+	if _, ok := g.find(gemini.NormalizeModel(g.DefaultModel)); !ok {
+		return fmt.Errorf("default_model: there is no model %q", g.DefaultModel)
+	}
+	for _, m := range g.Options.Models {
+		for _, name := range append([]string{m.Name}, m.Fallback...) {
+			if _, ok := g.find(name); !ok {
+				return fmt.Errorf("model %s: there is no model %q", m.Name, cmp.Or(g.models[name].Upstream, name))
+			}
+		}
+	}
+	return nil
 }
 
 // resolve finds the models to try for the name a client asked for: the one it stands for, then the operator's fallbacks.
@@ -93,7 +109,13 @@ func (g *Gateway) find(name string) (*gemini.Model, bool) {
 	return g.Catalogue.Find(cmp.Or(g.models[name].Upstream, name))
 }
 
+// maxEcho bounds what is repeated of a name in an error, in bytes.
+const maxEcho = 200
+
 func modelNotFound(name string) *translate.Error {
+	if len(name) > maxEcho {
+		name = name[:maxEcho] + "…"
+	}
 	return &translate.Error{
 		Kind: translate.ErrNotFound, Status: http.StatusNotFound, Code: "model_not_found", Param: "model",
 		Message: "The model `" + name + "` does not exist or you do not have access to it.",
