@@ -51,6 +51,7 @@ type site struct {
 	*testing.T
 	google *googlesim.Server
 	port   string // HTTPS
+	global string // more global options
 	log    string // file of all logs
 	dir    string
 }
@@ -103,13 +104,14 @@ func (s *site) config(directives string) []byte {
 		output file %s
 		level DEBUG
 	}
+	%s
 }
 https://localhost:%s {
 	bind 127.0.0.1
 	log
 	%s
 }
-`, storage, s.log, s.port, strings.ReplaceAll(directives, "GOOGLE", s.google.URL()))
+`, storage, s.log, s.global, s.port, strings.ReplaceAll(directives, "GOOGLE", s.google.URL()))
 	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		s.Fatalf("adapting: %v\n%s", err, text)
@@ -527,5 +529,28 @@ func TestClientThatStopsReadingIsLetGo(t *testing.T) {
 				t.Error("Google's answer was read to its end: was this a test at all?")
 			}
 		})
+	}
+}
+
+func TestWriteTimeoutIsWarnedOfOnce(t *testing.T) {
+	const warning = "the server's write timeout cuts answers off"
+	for global, want := range map[string]int{"": 0, "servers {\n\t\ttimeouts {\n\t\t\twrite 30s\n\t\t}\n\t}": 1} {
+		s := newSite(t, 0)
+		s.global = global
+		s.load(proxy)
+		for range 3 {
+			answer, err := s.client(1).Do(s.request(t.Context(), http.MethodPost, "/v1/chat/completions", ask))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+		}
+		log, err := os.ReadFile(s.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes.Count(log, []byte(warning)); got != want {
+			t.Errorf("options %q: %d warnings, want %d", global, got, want)
+		}
 	}
 }

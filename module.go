@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -61,9 +62,11 @@ func init() {
 type Handler struct {
 	caddyfile.Config
 
-	gateway *gateway.Gateway
-	held    accounts.Hold
-	logger  *zap.Logger
+	gateway  *gateway.Gateway
+	client   *google.Client
+	held     accounts.Hold
+	logger   *zap.Logger
+	timeouts sync.Once
 }
 
 // CaddyModule returns the Caddy module information.
@@ -89,6 +92,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	h.client = client
 	credentials, err := h.provisionCredentials(ctx, client)
 	if err != nil {
 		return err
@@ -234,8 +238,11 @@ func (h *Handler) gatewayOptions(client *google.Client, pool *rotator.Pool) gate
 	}
 }
 
-// Cleanup gives back what the handler holds of the accounts. Streams that still run keep what they use.
+// Cleanup gives back what the handler holds of the accounts, and connections nobody uses. Streams that still run keep what they use.
 func (h *Handler) Cleanup() error {
+	if h.client != nil {
+		h.client.CloseIdleConnections()
+	}
 	return h.held.Release()
 }
 
@@ -245,8 +252,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if route == nil {
 		return next.ServeHTTP(w, r)
 	}
+	h.timeouts.Do(func() { h.warnOfTimeout(r) })
 	observe.Exchange(r, route.Serve(w, r, h.Anonymous || userID(r) != ""))
 	return nil
+}
+
+// warnOfTimeout tells the operator, once, of a setting that nothing in here can overrule.
+func (h *Handler) warnOfTimeout(r *http.Request) {
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.WriteTimeout > 0 {
+		h.logger.Warn("the server's write timeout cuts answers off that take longer: leave it unset where models answer",
+			zap.Duration("write_timeout", time.Duration(server.WriteTimeout)))
+	}
 }
 
 // userID is whom an authentication handler of Caddy's has identified; empty for nobody.

@@ -50,6 +50,13 @@ func New(o Options) *Client {
 	return c
 }
 
+// CloseIdleConnections closes the connections nobody uses at the moment, when the Client is not going to be used for more.
+func (c *Client) CloseIdleConnections() {
+	if t, ok := c.http.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
 // NewTransport returns the transport used unless another is given: HTTP/2, proxies from the environment, and no limit on how long
 // an answer may take to begin, because whoever waits for it has limits of their own.
 func NewTransport() *http.Transport {
