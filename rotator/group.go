@@ -27,8 +27,8 @@ type facts struct {
 	mu      sync.Mutex
 	minute  window
 	day     day
-	learned learned
-	load    float64 // see Standing.Load
+	learned *learned // nil for nothing
+	load    float64  // see Standing.Load
 
 	until  int64 // cooling until then
 	state  string

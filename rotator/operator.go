@@ -142,7 +142,7 @@ func (f *facts) reset() (told bool) {
 	defer f.mu.Unlock()
 	told = f.told
 	f.until, f.state, f.streak, f.told = 0, "", 0, false
-	f.learned = learned{} // learned anew if they still hold, at the price of a refused call each
+	f.learned = nil // learned anew if they still hold, at the price of a refused call each
 	return told
 }
 

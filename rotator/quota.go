@@ -10,10 +10,9 @@ import (
 // call in two weeks is little even of the smallest quotas, and a lowered limit shows at once.
 const believed = 14 * 24 * time.Hour
 
-// learned are the limits that Google has named in refusals. They are facts, and hold besides those of the configuration. The zero
-// learned is none. Moments are Unix times in nanoseconds.
+// learned are the limits that Google has named in refusals. They are facts, and hold besides those of the configuration. Moments are
+// Unix times in nanoseconds.
 type learned struct {
-	any           bool
 	rpm, rpd, tpm learnedLimit
 }
 
@@ -31,7 +30,6 @@ func (n *learned) set(v *Violation, now int64) {
 		return
 	}
 	*l = learnedLimit{id: v.QuotaID, value: v.Value, until: now + int64(believed)}
-	n.any = true
 }
 
 // inherit takes over the limits that another bucket knew and this does not.
@@ -41,12 +39,11 @@ func (n *learned) inherit(other *learned) {
 			*pair[0] = *pair[1]
 		}
 	}
-	n.any = n.any || other.any
 }
 
-// within is the tighter of configured limits and the learned ones.
+// within is the tighter of configured limits and the learned ones, of which there may be none.
 func (n *learned) within(now int64, l *Limit) Limit {
-	if !n.any {
+	if n == nil {
 		return *l
 	}
 	return Limit{RPM: n.rpm.within(now, l.RPM), RPD: n.rpd.within(now, l.RPD), TPM: n.tpm.within(now, l.TPM)}
@@ -78,6 +75,9 @@ func (g *Group) learn(model string, fault *Fault, now int64) *facts {
 	f := g.facts(model)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.learned == nil && len(fault.Violations) > 0 {
+		f.learned = &learned{}
+	}
 	for i := range fault.Violations {
 		f.learned.set(&fault.Violations[i], now)
 	}
@@ -109,7 +109,11 @@ func (f *facts) absorb(other *facts, now int64) {
 	other.mu.Lock()
 	other.minute.slide(now)
 	other.day.roll(now)
-	calls, tokens, day, known := other.minute.calls, other.minute.tokens, other.day, other.learned
+	calls, tokens, day := other.minute.calls, other.minute.tokens, other.day
+	var known learned
+	if other.learned != nil {
+		known = *other.learned
+	}
 	until, state, told, load := other.until, other.state, other.told, other.load
 	other.mu.Unlock()
 
@@ -122,6 +126,9 @@ func (f *facts) absorb(other *facts, now int64) {
 	}
 	if day.ends == f.day.ends {
 		f.day.calls += day.calls
+	}
+	if f.learned == nil {
+		f.learned = &learned{}
 	}
 	f.learned.inherit(&known)
 	f.load = max(f.load, load)
@@ -136,6 +143,9 @@ const minutesOfADay = 24 * 60
 // left is the binary logarithm of the calls that the tightest of the limits leaves until the day ends; NaN when there is no limit. What
 // was spent of the minute is not taken off, because that is back within the minute; Standing.Load tells it.
 func (f *facts) left(l *Limit) float64 {
+	if l.RPM|l.RPD|l.TPM == 0 {
+		return math.NaN()
+	}
 	calls := math.Inf(1)
 	if l.RPM > 0 {
 		calls = float64(l.RPM) * minutesOfADay

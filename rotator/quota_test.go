@@ -201,6 +201,23 @@ func TestModelsThatShareABucketAreCountedAsOne(t *testing.T) {
 	})
 }
 
+// What was known about either of two models holds for both once they are known to share a bucket.
+func TestBucketInheritsWhatWasLearned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		fail(t, p, Query{Model: "alias"}, refusal(QuotaRPM, 5))
+		time.Sleep(time.Minute)
+		f := refusal(QuotaRPD, 20)
+		f.Model = "m"
+		fail(t, p, Query{Model: "alias"}, f)
+		for _, m := range p.Snapshot().Accounts[0].Models {
+			if m.RPM.Limit != 5 || m.RPD.Limit != 20 || m.Reason != StateQuotaLong {
+				t.Errorf("status shows %+v", m)
+			}
+		}
+	})
+}
+
 // The facts of a bucket are forgotten under all names or none.
 func TestForgottenBucketIsForgottenUnderAllNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
