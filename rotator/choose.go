@@ -97,7 +97,7 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choic
 	b, after, short, ok := f.reserve(nanos, q.Tokens, &ix.limits)
 	switch {
 	case short.state != "":
-		ix.move(head.id, classOf(short.state), short.until)
+		ix.move(head.id, classOf(short), short.until)
 		return moved
 	case short.never && l.class == classReady:
 		return tried // as far as this call goes; others may well use it
@@ -199,6 +199,8 @@ func (ix *index) exhausted(now time.Time, q *Query) *Exhausted {
 		e.Cause = CauseQuota
 	case ix.count[classNotEntitled] > 0:
 		e.Cause = CauseNotEntitled
+	case ix.count[classAbsent] > 0:
+		e.Cause = CauseAbsent
 	default:
 		e.Cause = CauseDisabled
 	}
@@ -244,7 +246,7 @@ func (ix *index) nextWake(now time.Time) int64 {
 		if s.state == "" || s.until == l.until {
 			return max(s.until, nanos)
 		}
-		ix.move(id, classOf(s.state), s.until)
+		ix.move(id, classOf(s), s.until)
 	}
 	return math.MaxInt64
 }
@@ -265,7 +267,7 @@ func (ix *index) retryAfter(now time.Time) time.Duration {
 		if s.state == "" {
 			return 0
 		}
-		ix.move(id, classOf(s.state), s.until)
+		ix.move(id, classOf(s), s.until)
 	}
 	if !ix.narrow.empty() {
 		return 0

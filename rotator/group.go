@@ -32,6 +32,7 @@ type facts struct {
 
 	until  int64 // cooling until then
 	state  string
+	absent bool  // cooling because the model is not there
 	marked int64 // when it last began to cool
 	streak int   // times in a row that it was refused without a time
 	told   bool  // that it cools, and not yet that it no longer does
@@ -104,6 +105,8 @@ type shortage struct {
 	until int64  // when that ends; when only this call is too large: when there will be more room
 	room  int64  // when only this call is too large: the tokens that are left
 	never bool   // the call is larger than the limit of a minute
+
+	absent bool // the model is not there
 }
 
 // booking is what a call has been counted as.
@@ -176,7 +179,7 @@ func (f *facts) missing(now int64, l *Limit) shortage {
 	f.day.roll(now)
 	var s shortage
 	if f.until > now {
-		s = shortage{state: f.state, until: f.until}
+		s = shortage{state: f.state, until: f.until, absent: f.absent}
 	}
 	if l.RPD > 0 && f.day.calls >= l.RPD && f.day.ends > s.until {
 		s = shortage{state: StateQuotaLong, until: f.day.ends}
@@ -258,7 +261,7 @@ func (f *facts) cool(d Decision, now, began int64) bool {
 	if !cooling {
 		f.marked = now
 	}
-	f.until, f.state = until, d.State
+	f.until, f.state, f.absent = until, d.State, d.absent
 	f.told = true
 	return !cooling
 }

@@ -47,16 +47,19 @@ const (
 	classNarrow            // too few tokens left for some call
 	classMinute            // out of a minute's quota, or cooling briefly
 	classDay               // out of a day's quota, or cooling for long
-	classNotEntitled       // does not have the model
+	classNotEntitled       // has no quota for the model
+	classAbsent            // does not have the model
 	classDisabled          // none of its accounts is usable
 	classes
 )
 
-func classOf(state string) class {
-	switch state {
-	case StateQuotaLong:
+func classOf(s shortage) class {
+	switch {
+	case s.state == StateQuotaLong:
 		return classDay
-	case StateNotEntitled:
+	case s.state == StateNotEntitled && s.absent:
+		return classAbsent
+	case s.state == StateNotEntitled:
 		return classNotEntitled
 	default:
 		return classMinute
@@ -250,7 +253,7 @@ func (ix *index) review(id int32, now int64) {
 	l := &ix.lanes[id]
 	f := l.current(ix.model)
 	if s := f.shortage(now, &ix.limits); s.state != "" {
-		ix.move(id, classOf(s.state), s.until)
+		ix.move(id, classOf(s), s.until)
 		return
 	}
 	ix.move(id, classReady, 0)
@@ -289,7 +292,7 @@ func (ix *index) giveBack(id int32, now time.Time) {
 		ix.move(id, classReady, 0)
 	case classMinute, classDay:
 		ix.review(id, now.UnixNano())
-	case classReady, classNotEntitled, classDisabled, classes: // it was not put aside for what was given back
+	case classReady, classNotEntitled, classAbsent, classDisabled, classes: // it was not put aside for what was given back
 	}
 }
 
@@ -306,7 +309,7 @@ func (ix *index) takeBack(c *choice, now time.Time) {
 		return
 	}
 	if s := l.current(ix.model).shortage(now.UnixNano(), &ix.limits); s.state != "" {
-		ix.move(c.lane, classOf(s.state), s.until)
+		ix.move(c.lane, classOf(s), s.until)
 	}
 }
 

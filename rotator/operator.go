@@ -170,7 +170,7 @@ func (ix *index) reviewAll(now time.Time) []Change {
 		switch id := int32(i); ix.lanes[id].class {
 		case classNarrow:
 			ix.move(id, classReady, 0)
-		case classMinute, classDay, classNotEntitled:
+		case classMinute, classDay, classNotEntitled, classAbsent:
 			ix.review(id, now.UnixNano())
 		case classReady, classDisabled, classes: // checked when it comes to the head; brought back by its members
 		}

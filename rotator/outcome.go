@@ -62,6 +62,7 @@ type Decision struct {
 	Reason string
 
 	failed  bool   // counts as an error of the account
+	absent  bool   // the model is not there, rather than there without a quota
 	untimed bool   // Google named no time: the next such cooldown is twice as long
 	fault   *Fault // says which quota of the group is spent
 	refused bool   // a fresh token was refused
@@ -128,6 +129,7 @@ func Decide(f *Fault, a Attempts, env Env) Decision {
 	case FaultNotEntitled:
 		return Decision{
 			Next: Elsewhere, Mark: MarkGroup, Until: env.Now.Add(entitledAgain), State: StateNotEntitled, Reason: words(f), failed: true,
+			absent: f.Status == 404,
 		}
 
 	// The model, for everybody.

@@ -212,7 +212,8 @@ type Cause uint8
 const (
 	CauseUnknownModel Cause = iota // no account may serve the model
 	CauseDisabled                  // all that may are disabled
-	CauseNotEntitled               // no quota group has the model
+	CauseNotEntitled               // no quota group has a quota for the model
+	CauseAbsent                    // no quota group has the model
 	CauseQuota                     // all are out of the model, and the soonest is back when a day's quota or the like is
 	CauseRate                      // all are out of the model, and the soonest is back when a minute's quota is
 	CauseTooLarge                  // the prompt is larger than the limit of a minute: waiting does not help
@@ -222,7 +223,7 @@ const (
 
 func (c Cause) String() string {
 	return [...]string{
-		"no account serves it", "all accounts are disabled", "no quota group has it", "quota", "rate limit",
+		"no account serves it", "all accounts are disabled", "no quota group has a quota for it", "no quota group has it", "quota", "rate limit",
 		"prompt over the limit of a minute", "model overloaded", "all ready accounts tried",
 	}[c]
 }

@@ -123,6 +123,7 @@ func TestWhyThereIsNobody(t *testing.T) {
 	day := &Fault{Kind: FaultQuotaLong, PerDay: true}
 	rate := &Fault{Kind: FaultRateShort, Delay: 20 * time.Second}
 	none := &Fault{Kind: FaultNotEntitled}
+	absent := &Fault{Kind: FaultNotEntitled, Status: 404}
 	dead := &Fault{Kind: FaultDead}
 	setup := &Fault{Kind: FaultSetup}
 	tests := []struct {
@@ -133,7 +134,9 @@ func TestWhyThereIsNobody(t *testing.T) {
 	}{
 		{"all are disabled for good", []*Fault{dead, dead}, CauseDisabled, 0},
 		{"one is looked at again", []*Fault{dead, setup}, CauseDisabled, 30 * time.Minute},
-		{"nobody has the model", []*Fault{none, none}, CauseNotEntitled, 6 * time.Hour},
+		{"nobody has a quota for the model", []*Fault{none, none}, CauseNotEntitled, 6 * time.Hour},
+		{"nobody has the model", []*Fault{absent, absent}, CauseAbsent, 6 * time.Hour},
+		{"one has the model without a quota", []*Fault{absent, none}, CauseNotEntitled, 6 * time.Hour},
 		{"who is disabled may have had it", []*Fault{none, dead}, CauseNotEntitled, 6 * time.Hour},
 		{"all have spent the day", []*Fault{day, day}, CauseQuota, 8 * time.Hour},
 		{"one has, the other never had any", []*Fault{day, none}, CauseQuota, 6 * time.Hour},

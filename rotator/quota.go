@@ -114,7 +114,7 @@ func (f *facts) absorb(other *facts, now int64) {
 	if other.learned != nil {
 		known = *other.learned
 	}
-	until, state, told, load := other.until, other.state, other.told, other.load
+	until, state, absent, told, load := other.until, other.state, other.absent, other.told, other.load
 	other.mu.Unlock()
 
 	f.mu.Lock()
@@ -133,7 +133,7 @@ func (f *facts) absorb(other *facts, now int64) {
 	f.learned.inherit(&known)
 	f.load = max(f.load, load)
 	if until > f.until {
-		f.until, f.state, f.told = until, state, told
+		f.until, f.state, f.absent, f.told = until, state, absent, told
 	}
 }
 

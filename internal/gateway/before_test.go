@@ -478,8 +478,11 @@ func TestPoolThatCannotServeSaysWhyWithoutAskingGoogle(t *testing.T) {
 			w.accounts[0].Models = []string{"gemini-2.5-*"}
 		}, http.StatusNotFound, "model_not_found"},
 		"model that no account has": {func(w *world) {
-			w.google.Always(googlesim.Match{}, googlesim.LimitZero(model))
+			w.google.Always(googlesim.Match{}, googlesim.ModelMissing(googlesim.Developer, "project-1", model))
 		}, http.StatusNotFound, "model_not_found"},
+		"model that no account has a quota for": {func(w *world) {
+			w.google.Always(googlesim.Match{}, googlesim.LimitZero(model))
+		}, http.StatusTooManyRequests, "insufficient_quota"},
 		"requests of a minute spent": {func(w *world) {
 			w.limits = []rotator.Limit{{Model: "*", RPM: 1}}
 		}, http.StatusTooManyRequests, "rate_limit_exceeded"},
@@ -489,7 +492,9 @@ func TestPoolThatCannotServeSaysWhyWithoutAskingGoogle(t *testing.T) {
 				w.key(1)
 				c.arrange(w)
 				w.start()
-				ask()
+				if first := ask(); first.Code != http.StatusOK {
+					w.wantError(first, c.status, c.code) // the same as later, whether it was learned now or known
+				}
 				w.google.ForgetCalls()
 				a := ask()
 				w.wantError(a, c.status, c.code)

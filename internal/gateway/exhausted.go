@@ -22,7 +22,7 @@ func (x *exchange) exhausted(m *gemini.Model, err error, last *translate.Error) 
 	}
 	retry := max(e.RetryAfter, time.Second)
 	switch e.Cause {
-	case rotator.CauseUnknownModel, rotator.CauseNotEntitled:
+	case rotator.CauseUnknownModel, rotator.CauseAbsent:
 		return modelNotFound(x.request.Model)
 	case rotator.CauseDisabled:
 		return &translate.Error{
@@ -33,6 +33,11 @@ func (x *exchange) exhausted(m *gemini.Model, err error, last *translate.Error) 
 		return &translate.Error{
 			Kind: translate.ErrOverloaded, Status: http.StatusServiceUnavailable, Code: "server_is_overloaded",
 			Message: "The model is overloaded. Please try again later.", RetryAfter: retry,
+		}
+	case rotator.CauseNotEntitled:
+		return &translate.Error{
+			Kind: translate.ErrQuota, Status: http.StatusTooManyRequests, Code: "insufficient_quota",
+			Message: "No account of this gateway has a quota for this model.", RetryAfter: retry,
 		}
 	case rotator.CauseQuota:
 		return &translate.Error{

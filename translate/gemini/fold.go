@@ -64,16 +64,6 @@ func (f *Fold) Add(dst []translate.Event, r *Response) []translate.Event {
 // Visible reports whether anything has come that a client would see, so that a failure can no longer be hidden from it.
 func (f *Fold) Visible() bool { return f.visible }
 
-// Finished reports whether every candidate so far has a finish reason, or the prompt was blocked.
-func (f *Fold) Finished() bool {
-	for i := range f.candidates {
-		if f.candidates[i].reason == "" {
-			return f.blocked
-		}
-	}
-	return f.blocked || len(f.candidates) > 0
-}
-
 // Usage is the running total, also of an answer that never ends.
 func (f *Fold) Usage() translate.Usage {
 	u := f.usage

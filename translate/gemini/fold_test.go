@@ -317,20 +317,6 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-func TestFinished(t *testing.T) {
-	for want, payload := range map[bool]string{false: candidateOf(`{"text":"a"}`, ""), true: candidateOf(`{"text":"a"}`, "STOP")} {
-		if _, _, f := folded(t, &translate.Request{}, payload); f.Finished() != want {
-			t.Errorf("%s: finished %v", payload, !want)
-		}
-	}
-	if _, _, f := folded(t, &translate.Request{}); f.Finished() {
-		t.Error("an answer without events is finished")
-	}
-	if _, _, f := folded(t, &translate.Request{}, `{"promptFeedback":{"blockReason":"SAFETY"}}`); !f.Finished() {
-		t.Error("a refused prompt is not finished")
-	}
-}
-
 func TestCitationsCountCodePoints(t *testing.T) {
 	grounding := func(supports string) string {
 		return `{"candidates":[{"finishReason":"STOP","groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://a","title":"A"}},
