@@ -3,20 +3,16 @@ package geminiproxy
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write what Caddyfiles adapt to now into the golden files")
-
-const separator = "----------\n"
 
 // adapt returns the JSON that Caddy makes of a Caddyfile, or its error.
 func adapt(t *testing.T, name string, content []byte) string {
@@ -37,32 +33,9 @@ func adapt(t *testing.T, name string, content []byte) string {
 
 // Every file in testdata/adapt is a Caddyfile, a line of dashes, and the JSON it adapts to or the error it is refused with.
 func TestCaddyfilesAdaptAsTheGoldenFilesSay(t *testing.T) {
-	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no golden files: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".caddyfiletest"), func(t *testing.T) {
-			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			config, want, ok := strings.Cut(string(content), separator)
-			if !ok {
-				t.Fatalf("%s has no line %q", file, separator)
-			}
-			got := adapt(t, "Caddyfile", []byte(config))
-			if *update {
-				if err := os.WriteFile(file, []byte(config+separator+got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != want {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
-		})
-	}
+	golden.Run(t, "testdata/adapt/*.caddyfiletest", func(t *testing.T, input string) string {
+		return adapt(t, "Caddyfile", []byte(input))
+	})
 }
 
 func TestTheExampleAdaptsAndKeepsSecretsOut(t *testing.T) {

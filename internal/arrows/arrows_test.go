@@ -35,6 +35,7 @@ var rooms = map[string]room{
 	"internal/googlesim":   {other: []string{json2}},
 	"internal/conformance": {other: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	"internal/arrows":      {},
+	"internal/golden":      {},
 	"caddyfile":            {own: []string{"rotator", "translate"}, other: []string{caddy, "github.com/dustin/go-humanize"}},
 	"internal/accounts":    {own: []string{"rotator"}, other: []string{caddy}},
 	"internal/guests": {

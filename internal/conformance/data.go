@@ -53,6 +53,50 @@ func root(tb testing.TB) string {
 	}
 }
 
+// each reads a file of recorded data, one JSON object a line.
+func each[T any](tb testing.TB, name string, take func(T)) {
+	tb.Helper()
+	const longestLine = 64 << 20
+	lines := bufio.NewScanner(bytes.NewReader(Data(tb, name)))
+	lines.Buffer(nil, longestLine)
+	for lines.Scan() {
+		var one T
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			tb.Fatal(err)
+		}
+		take(one)
+	}
+	if err := lines.Err(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Recording is one exchange with Google that somebody recorded.
+type Recording struct {
+	ID         string          `json:"id"`
+	API        string          `json:"api"`
+	Method     string          `json:"method"`
+	Model      string          `json:"model"`
+	Status     int             `json:"status"`
+	Request    json.RawMessage `json:"request"`
+	Response   json.RawMessage `json:"response"`
+	SSE        string          `json:"sse"` // the body, if it was a stream of events
+	Provenance string          `json:"provenance"`
+	Tags       []string        `json:"tags"`
+}
+
+// Generates reports whether it is a call of generateContent or of its streaming sister.
+func (r *Recording) Generates() bool {
+	return r.Method == "generateContent" || r.Method == "streamGenerateContent"
+}
+
+// Recordings are all recorded exchanges with Google.
+func Recordings(tb testing.TB) (list []Recording) {
+	tb.Helper()
+	each(tb, "gemini-recorded.jsonl.gz", func(r Recording) { list = append(list, r) })
+	return list
+}
+
 // Exchange is one recorded request to an API of OpenAI's form.
 type Exchange struct {
 	ID       string          `json:"id"`
@@ -63,23 +107,12 @@ type Exchange struct {
 }
 
 // Exchanges are the recorded requests to an endpoint, such as chat/completions, whose body is known.
-func Exchanges(tb testing.TB, endpoint string) []Exchange {
+func Exchanges(tb testing.TB, endpoint string) (list []Exchange) {
 	tb.Helper()
-	const longestLine = 64 << 20
-	lines := bufio.NewScanner(bytes.NewReader(Data(tb, "openai-recorded.jsonl.gz")))
-	lines.Buffer(nil, longestLine)
-	var list []Exchange
-	for lines.Scan() {
-		var one Exchange
-		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
-			tb.Fatal(err)
-		}
+	each(tb, "openai-recorded.jsonl.gz", func(one Exchange) {
 		if one.Endpoint == endpoint && len(one.Request) > 0 && string(one.Request) != "null" {
 			list = append(list, one)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		tb.Fatal(err)
-	}
+	})
 	return list
 }

@@ -43,7 +43,11 @@ func TestHealthIsOpenAndTellsNothing(t *testing.T) {
 		if a := w.send(w.Context(), http.MethodGet, "/v1/health", "", false); a.Code != http.StatusServiceUnavailable {
 			w.Errorf("health without a usable account: %d %s", a.Code, a.Body)
 		}
-		w.wantError(w.ask(plain()), http.StatusServiceUnavailable, "no_credentials")
+		a := w.ask(plain())
+		w.wantError(a, http.StatusServiceUnavailable, "no_credentials")
+		if got := a.Header().Get("Retry-After"); got != "30" {
+			w.Errorf("Retry-After %q: nobody knows when, but clients need a number", got)
+		}
 	})
 }
 

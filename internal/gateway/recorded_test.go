@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"net/http"
@@ -13,43 +12,21 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
 )
 
-// recorded is one exchange with Google that somebody recorded.
-type recorded struct {
-	ID         string          `json:"id"`
-	Method     string          `json:"method"`
-	Provenance string          `json:"provenance"`
-	Status     int             `json:"status"`
-	Response   json.RawMessage `json:"response"`
-	SSE        *string         `json:"sse"`
-	Tags       []string        `json:"tags"`
-}
-
 // recordedAnswers are the generateContent answers that Google gave with status 200.
-func recordedAnswers(t *testing.T) []recorded {
-	lines := bufio.NewScanner(bytes.NewReader(conformance.Data(t, "gemini-recorded.jsonl.gz")))
-	lines.Buffer(nil, 64<<20)
-	var list []recorded
-	for lines.Scan() {
-		var r recorded
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		generates := r.Method == "generateContent" || r.Method == "streamGenerateContent"
+func recordedAnswers(t *testing.T) (list []conformance.Recording) {
+	for _, r := range conformance.Recordings(t) {
 		real := slices.Contains([]string{"recorded", "recorded_stripped", "fixture_official"}, r.Provenance)
-		if generates && real && r.Status == http.StatusOK && (r.SSE != nil || string(r.Response) != "null") {
+		if r.Generates() && real && r.Status == http.StatusOK && (r.SSE != "" || string(r.Response) != "null") {
 			list = append(list, r)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
 	}
 	return list
 }
 
-// frames is the answer as the body of a stream.
-func (r *recorded) frames(t testing.TB) string {
-	if r.SSE != nil {
-		return *r.SSE
+// framesOf is an answer as the body of a stream.
+func framesOf(t testing.TB, r *conformance.Recording) string {
+	if r.SSE != "" {
+		return r.SSE
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, r.Response); err != nil {
@@ -161,7 +138,7 @@ func TestRecordedAnswersReachTheClientWhole(t *testing.T) {
 		w.start()
 		errors := 0
 		for _, r := range answers {
-			frames := r.frames(w)
+			frames := framesOf(w, &r)
 			want := expect(frames)
 			reply := googlesim.Reply{Header: http.Header{"Content-Type": {"text/event-stream"}}, Frames: []string{frames}}
 			stop := w.google.Always(googlesim.Match{}, reply)

@@ -111,6 +111,17 @@ func TestBreakerStaysOpenHalfAMinuteAtMost(t *testing.T) {
 	})
 }
 
+func (h *hosts) CloseIdleConnections() { h.calls["closed"]++ }
+
+func TestIdleConnectionsAreClosedWhereThereAreAny(t *testing.T) {
+	h := &hosts{calls: map[string]int{}}
+	New(Options{HTTP: h}).CloseIdleConnections()
+	if h.calls["closed"] != 1 {
+		t.Error("the transport was not told")
+	}
+	New(Options{HTTP: roundTrip(nil)}).CloseIdleConnections() // one that keeps none
+}
+
 func TestFailuresThatAreNotInARowDoNotOpenTheBreaker(t *testing.T) {
 	var b breaker
 	for range 10 * breakerFailures {

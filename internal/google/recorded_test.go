@@ -1,16 +1,10 @@
 package google
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
-	"encoding/json"
-	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 )
 
@@ -31,7 +25,7 @@ var recordedErrors = map[string]rotator.FaultKind{
 
 func TestRecordedErrors(t *testing.T) {
 	seen := 0
-	for record := range recorded(t) {
+	for _, record := range conformance.Recordings(t) {
 		if record.Status == 200 {
 			continue
 		}
@@ -56,58 +50,5 @@ func TestRecordedErrors(t *testing.T) {
 	}
 	if seen != len(recordedErrors) {
 		t.Errorf("%d recorded errors; want %d", seen, len(recordedErrors))
-	}
-}
-
-type record struct {
-	ID       string
-	Method   string
-	Status   int
-	Response json.RawMessage
-	SSE      json.RawMessage
-}
-
-// recorded yields the recorded exchanges, and skips the test where there are none.
-func recorded(t *testing.T) func(yield func(record) bool) {
-	t.Helper()
-	root, err := filepath.Abs(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			break
-		}
-		if root == filepath.Dir(root) {
-			t.Fatal("no go.mod above the test")
-		}
-		root = filepath.Dir(root)
-	}
-	data, err := os.ReadFile(filepath.Join(root, "../shared/data/gemini-recorded.jsonl.gz"))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("no recorded exchanges beside the repository")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	unzipped, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(yield func(record) bool) {
-		lines := bufio.NewScanner(unzipped)
-		lines.Buffer(nil, 64<<20)
-		for lines.Scan() {
-			var r record
-			if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-				t.Fatal(err)
-			}
-			if !yield(r) {
-				return
-			}
-		}
-		if err := lines.Err(); err != nil {
-			t.Fatal(err)
-		}
 	}
 }

@@ -1,76 +1,20 @@
 package gemini
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"os"
-	"path/filepath"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
-// recording is one exchange of the recorded traffic the project's tests may read.
-type recording struct {
-	ID       string
-	API      string
-	Method   string
-	Model    string
-	Status   int
-	Request  json.RawMessage
-	Response json.RawMessage
-	SSE      string
-	Tags     []string
-}
-
-// recordings reads the answers of status 200 to generate requests; the test is skipped where the data is absent.
-func recordings(t testing.TB) []recording {
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			t.Fatal("no go.mod above the test")
-		}
-	}
-	file, err := os.Open(filepath.Join(dir, "..", "shared", "data", "gemini-recorded.jsonl.gz"))
-	if err != nil {
-		t.Skip("the recorded traffic is not here: ", err)
-	}
-	defer file.Close()
-	unzipped, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []recording
-	lines := bufio.NewScanner(unzipped)
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		var r recording
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		if r.Status == 200 && (r.Method == "generateContent" || r.Method == "streamGenerateContent") {
-			list = append(list, r)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-// events splits a recorded answer: an SSE text, an array of events, or one object.
-func (r *recording) events(t testing.TB) (events [][]byte) {
+// eventsOf splits a recorded answer: an SSE text, an array of events, or one object.
+func eventsOf(t testing.TB, r *conformance.Recording) (events [][]byte) {
 	if r.SSE != "" {
 		for _, line := range strings.Split(r.SSE, "\n") {
 			if data, ok := strings.CutPrefix(strings.TrimSuffix(line, "\r"), "data:"); ok {
@@ -183,8 +127,11 @@ var withoutFences = strings.NewReplacer("```python", "", "```output", "", "```",
 
 func TestRecordedAnswersLoseNothing(t *testing.T) {
 	answers := 0
-	for _, rec := range recordings(t) {
-		events := rec.events(t)
+	for _, rec := range conformance.Recordings(t) {
+		if rec.Status != http.StatusOK || !rec.Generates() {
+			continue
+		}
+		events := eventsOf(t, &rec)
 		want := walk(t, events)
 		backend := translate.GeminiAPI
 		if rec.API == "vertex" {
