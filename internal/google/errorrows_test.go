@@ -162,7 +162,7 @@ var errorRows = []errorRow{
 		rotator.FaultRequest, "INVALID_ARGUMENT", 0, 400, "invalid_value"},
 	{"payload too large", 400, errorBody("Request payload size exceeds the limit: 20971520 bytes.", "INVALID_ARGUMENT", ""),
 		rotator.FaultRequest, "INVALID_ARGUMENT", 0, 413, "request_too_large"},
-	{"entity too large", 413, "<html><title>413 Request Entity Too Large</title>",
+	{"entity too large", 413, "<html><title>413 Request Entity Too Large of project-1</title>",
 		rotator.FaultRequest, "REQUEST_ENTITY_TOO_LARGE", 0, 413, "request_too_large"},
 	{"cache not found", 404, errorBody("Not found: cache content metadata 8754364356910645200.", "NOT_FOUND", ""),
 		rotator.FaultRequest, "NOT_FOUND", 0, 400, "invalid_value"},

@@ -26,6 +26,9 @@ func (row *errorRow) check(t *testing.T, e *Error) {
 	if e.Client.Status != row.client || e.Client.Code != row.code || e.Client.Message == "" || e.Client.RetryAfter != f.Delay {
 		t.Errorf("client: %+v; want %d %s", e.Client, row.client, row.code)
 	}
+	if strings.Contains(e.Client.Message, "project-1") {
+		t.Errorf("the client is shown whose project it was: %s", e.Client.Message)
+	}
 	if (e.Client.Kind == translate.ErrServer) != (row.client >= 500 && row.code != "server_is_overloaded" && row.code != "timeout") {
 		t.Errorf("client: kind %d does not go with %d %s", e.Client.Kind, row.client, row.code)
 	}
