@@ -4,11 +4,8 @@ package geminiproxy
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
-	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -88,87 +85,28 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
 	h.SetDefaults(os.Getenv)
 
-	client, err := h.provisionClient(ctx)
+	var err error
+	if h.client, err = guests.Client(ctx, &h.Config); err != nil {
+		return err
+	}
+	sources, err := guests.Sources(ctx, &h.Config)
 	if err != nil {
 		return err
 	}
-	h.client = client
-	credentials, err := h.provisionCredentials(ctx, client)
+	credentials, err := guests.Credentials(sources, h.client, h.logger)
 	if err != nil {
 		return err
 	}
-	policy, err := h.provisionPolicy(ctx)
+	policy, err := guests.Policy(ctx, &h.Config)
 	if err != nil {
 		return err
 	}
 	pool := h.pool(credentials, policy)
-	if h.gateway, err = gateway.New(h.gatewayOptions(client, pool)); err != nil {
+	if h.gateway, err = gateway.New(h.gatewayOptions(pool)); err != nil {
 		return err
 	}
 	h.held.Pool(pool)
 	return nil
-}
-
-// provisionClient makes what talks to Google.
-func (h *Handler) provisionClient(ctx caddy.Context) (*google.Client, error) {
-	options := google.Options{
-		Endpoints: google.Endpoints{
-			GeminiAPI: h.Endpoints["gemini_api"], Vertex: h.Endpoints["vertex"],
-			CodeAssist: h.Endpoints["code_assist"], OAuth: h.Endpoints["oauth"],
-		},
-		UserAgent: "caddy-gemini-proxy/" + version(),
-	}
-	if h.TransportRaw != nil {
-		transport, err := ctx.LoadModule(h, "TransportRaw")
-		if err != nil {
-			return nil, fmt.Errorf("loading transport: %w", err)
-		}
-		var ok bool
-		if options.HTTP, ok = transport.(http.RoundTripper); !ok {
-			return nil, fmt.Errorf("loading transport: %T is not a transport", transport)
-		}
-	}
-	return google.New(options), nil
-}
-
-func (h *Handler) provisionCredentials(ctx caddy.Context, client *google.Client) ([]*rotator.Credential, error) {
-	var sources []caddyfile.CredentialSource
-	if h.CredentialsRaw == nil {
-		environment, err := ctx.LoadModuleByID("http.gemini_proxy.credentials.env", nil)
-		if err != nil {
-			return nil, fmt.Errorf("loading credentials: %w", err)
-		}
-		sources = append(sources, environment.(caddyfile.CredentialSource))
-	} else {
-		modules, err := ctx.LoadModule(h, "CredentialsRaw")
-		if err != nil {
-			return nil, fmt.Errorf("loading credentials: %w", err)
-		}
-		for _, module := range modules.([]any) {
-			source, ok := module.(caddyfile.CredentialSource)
-			if !ok {
-				return nil, fmt.Errorf("loading credentials: %T is not a source of credentials", module)
-			}
-			sources = append(sources, source)
-		}
-	}
-	return guests.Credentials(sources, client, h.logger)
-}
-
-// provisionPolicy returns nil for the default.
-func (h *Handler) provisionPolicy(ctx caddy.Context) (rotator.Policy, error) {
-	if h.PolicyRaw == nil {
-		return nil, nil
-	}
-	module, err := ctx.LoadModule(h, "PolicyRaw")
-	if err != nil {
-		return nil, fmt.Errorf("loading policy: %w", err)
-	}
-	policy, ok := module.(rotator.Policy)
-	if !ok {
-		return nil, fmt.Errorf("loading policy: %T is not a policy", module)
-	}
-	return policy, nil
 }
 
 // pool joins the credentials, which are configuration, to what is known about their accounts, which outlives it.
@@ -212,14 +150,14 @@ func (h *Handler) notify(c rotator.Change) {
 	h.logger.Log(level, message, fields...)
 }
 
-func (h *Handler) gatewayOptions(client *google.Client, pool *rotator.Pool) gateway.Options {
+func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
 	models := make([]gateway.Model, len(h.Models))
 	for i, m := range h.Models {
 		models[i] = gateway.Model{Name: m.Name, Upstream: m.UpstreamName, Fallback: m.Fallback}
 	}
 	return gateway.Options{
 		Pool:         pool,
-		Google:       client,
+		Google:       h.client,
 		Catalogue:    gemini.NewCatalogue(),
 		Chat:         openai.Chat{},
 		DefaultModel: h.DefaultModel,
@@ -273,19 +211,6 @@ func userID(r *http.Request) string {
 	}
 	id, _ := repl.GetString("http.auth.user.id")
 	return id
-}
-
-// version is this module's as the binary was built with it.
-func version() string {
-	const path = "github.com/gemini-proxy/caddy-gemini-proxy"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, module := range append(info.Deps, &info.Main) {
-			if module.Path == path && module.Version != "" {
-				return strings.Trim(module.Version, "()") // (devel) would be a comment
-			}
-		}
-	}
-	return "devel"
 }
 
 // Interface guards

@@ -1,6 +1,7 @@
 package caddyfile
 
 import (
+	"context"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -12,10 +13,17 @@ import (
 // provisioned, without asking anything over the network; what a secret is good for is told from its content by the handler.
 // Sources embed CredentialOptions, which implements Options for them.
 type CredentialSource interface {
-	// Secrets returns what the source found, in the order accounts are to be listed in. It is called once, after Provision.
+	// Secrets returns what the source found when it last looked, in the order accounts are to be listed in.
 	Secrets() []Secret
 	// Options returns what the operator said about the credentials of this source.
 	Options() *CredentialOptions
+}
+
+// Watcher is a CredentialSource whose secrets may change while it is in use.
+type Watcher interface {
+	// Watch calls changed each time that Secrets has something else to return, in the goroutine it is called in, until ctx ends; then
+	// it returns. What cannot be read changes nothing but the log.
+	Watch(ctx context.Context, changed func())
 }
 
 // Secret is one credential as a source found it.
