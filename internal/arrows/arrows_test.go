@@ -42,7 +42,7 @@ var rooms = map[string]room{
 		own:   []string{"caddyfile", "rotator", "translate", "translate/openai", "internal/google"},
 		other: []string{caddy, zap},
 	},
-	"internal/observe": {own: []string{"internal/gateway"}, other: []string{caddy, zap}},
+	"internal/observe": {own: []string{"rotator", "internal/gateway"}, other: []string{caddy, zap}},
 	"internal/admin": {
 		own:   []string{"caddyfile", "rotator", "internal/accounts", "internal/guests", "internal/googlesim"},
 		other: []string{caddy, "github.com/spf13/cobra"},
