@@ -96,36 +96,46 @@ const maxErrorBody = 1 << 20
 // Stream makes the call, always by the streaming method, and returns once Google's headers are there. The error is always *Error.
 // The context bounds the whole answer, not only its beginning. The caller must Close the Stream.
 func (c *Client) Stream(ctx context.Context, call Call) (*Stream, error) {
-	req, err := c.newGenerate(ctx, &call)
-	if err != nil {
-		return nil, err
+	req, failed := c.newGenerate(ctx, &call)
+	if failed != nil {
+		return nil, failed
 	}
+	resp, failed := c.send(req, call.Token)
+	if failed != nil {
+		return nil, failed
+	}
+	return newStream(ctx, resp.Body, call.Token.APIKey), nil
+}
+
+// send makes a call and returns Google's answer if that is a success; its body is the caller's to close.
+func (c *Client) send(req *http.Request, t *rotator.Token) (*http.Response, *Error) {
+	ctx := req.Context()
 	if wait := c.breaker.wait(req.URL.Host); wait > 0 {
 		return nil, unreachableHost(wait)
 	}
-	resp, rtErr := c.http.RoundTrip(req)
-	if rtErr != nil {
+	resp, err := c.http.RoundTrip(req)
+	if err != nil {
 		if ctx.Err() == nil {
 			c.breaker.failed(req.URL.Host)
 		}
-		return nil, broken(ctx, false, rtErr)
+		return nil, broken(ctx, false, err)
 	}
 	c.breaker.answered(req.URL.Host)
 	if resp.StatusCode == http.StatusOK {
-		return newStream(ctx, resp.Body, call.Token.APIKey), nil
+		return resp, nil
 	}
 	defer resp.Body.Close()
 	// Whatever arrived of the body is read for what it says; the status alone would do.
-	body, rtErr := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	if rtErr != nil && ctx.Err() != nil {
-		return nil, broken(ctx, false, rtErr)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	if err != nil && ctx.Err() != nil {
+		return nil, broken(ctx, false, err)
 	}
-	return nil, parseError(answer{status: resp.StatusCode, body: body, isKey: call.Token.APIKey})
+	return nil, parseError(answer{status: resp.StatusCode, body: body, isKey: t.APIKey})
 }
 
-// newGenerate builds the HTTP request. Bytes bodies can be replayed, which HTTP/2 needs when a connection is going away.
-func (c *Client) newGenerate(ctx context.Context, call *Call) (*http.Request, error) {
-	url, refusal := c.endpoints.generateURL(call)
+// newGenerate builds the HTTP request of a call.
+func (c *Client) newGenerate(ctx context.Context, call *Call) (*http.Request, *Error) {
+	url, refusal := c.endpoints.methodURL(call, streamMethod)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -137,12 +147,17 @@ func (c *Client) newGenerate(ctx context.Context, call *Call) (*http.Request, er
 		}
 		body = wrapped
 	}
+	return c.newPost(ctx, url, body, call.Token)
+}
+
+// newPost builds a POST of JSON. Bytes bodies can be replayed, which HTTP/2 needs when a connection is going away.
+func (c *Client) newPost(ctx context.Context, url string, body []byte, t *rotator.Token) (*http.Request, *Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, refused(rotator.FaultDead, "ENDPOINT_INVALID", "%v", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	c.authorize(req, call.Token)
+	c.authorize(req, t)
 	return req, nil
 }
 

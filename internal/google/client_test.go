@@ -186,9 +186,9 @@ func TestRequestCanBeSentAgain(t *testing.T) {
 	body := []byte(`{"contents":[]}`)
 	for _, backend := range []translate.Backend{translate.GeminiAPI, translate.CodeAssist} {
 		call := Call{Backend: backend, Model: "m", Token: aToken, Body: body}
-		req, err := New(Options{}).newGenerate(t.Context(), &call)
-		if err != nil {
-			t.Fatal(err)
+		req, failed := New(Options{}).newGenerate(t.Context(), &call)
+		if failed != nil {
+			t.Fatal(failed)
 		}
 		first, _ := io.ReadAll(req.Body)
 		again, err := req.GetBody()

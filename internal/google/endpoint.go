@@ -53,7 +53,12 @@ func (e *Endpoints) codeAssist(suffix string) string {
 	return cmp.Or(e.CodeAssist, defaultCodeAssist) + codeAssistVersion + suffix
 }
 
-const streamMethod = ":streamGenerateContent?alt=sse"
+// Methods of a model, and one of Code Assist's own.
+const (
+	streamMethod = ":streamGenerateContent?alt=sse"
+	countMethod  = ":countTokens"
+	quotaMethod  = ":retrieveUserQuota"
+)
 
 // Names that become part of a URL: letters, digits and a few signs, so that none can be a path of its own.
 var (
@@ -62,7 +67,8 @@ var (
 	locationName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
 )
 
-func (e *Endpoints) generateURL(call *Call) (string, *Error) {
+// methodURL is where a method of the call's model is called.
+func (e *Endpoints) methodURL(call *Call, method string) (string, *Error) {
 	if !modelName.MatchString(call.Model) {
 		return "", refused(rotator.FaultRequest, reasonModelName, "no model of Google's has such a name")
 	}
@@ -70,20 +76,20 @@ func (e *Endpoints) generateURL(call *Call) (string, *Error) {
 	model := url.PathEscape(call.Model)
 	switch call.Backend {
 	case translate.GeminiAPI:
-		return cmp.Or(e.GeminiAPI, defaultGeminiAPI) + geminiAPIVersion + "/models/" + model + streamMethod, nil
+		return cmp.Or(e.GeminiAPI, defaultGeminiAPI) + geminiAPIVersion + "/models/" + model + method, nil
 	case translate.CodeAssist:
-		return e.codeAssist(streamMethod), nil
+		return e.codeAssist(method), nil
 	case translate.Vertex:
-		return e.vertexURL(call, model)
+		return e.vertexURL(call, model+method)
 	default:
 		return "", refused(rotator.FaultDead, "BACKEND_UNKNOWN", "unknown backend %q", call.Backend)
 	}
 }
 
-func (e *Endpoints) vertexURL(call *Call, model string) (string, *Error) {
+func (e *Endpoints) vertexURL(call *Call, method string) (string, *Error) {
 	const publisher = "/publishers/google/models/"
 	if call.Token.APIKey {
-		return cmp.Or(e.Vertex, defaultVertex) + vertexVersion + publisher + model + streamMethod, nil
+		return cmp.Or(e.Vertex, defaultVertex) + vertexVersion + publisher + method, nil
 	}
 	location := cmp.Or(call.Location, defaultLocation)
 	if !locationName.MatchString(location) {
@@ -94,7 +100,7 @@ func (e *Endpoints) vertexURL(call *Call, model string) (string, *Error) {
 		return "", refused(rotator.FaultDead, "PROJECT_INVALID", "vertex needs a Google Cloud project, and %q is none", project)
 	}
 	return cmp.Or(e.Vertex, vertexHost(location)) + vertexVersion + "/projects/" + url.PathEscape(project) +
-		"/locations/" + location + publisher + model + streamMethod, nil
+		"/locations/" + location + publisher + method, nil
 }
 
 // defaultLocation serves every current model; single regions do not.
