@@ -26,6 +26,7 @@ type answer struct {
 	backend    Backend
 	model      *model
 	prompt     int // tokens
+	cached     int // of them
 	thought    string
 	thoughts   int // tokens
 	text       string
@@ -39,7 +40,7 @@ type answer struct {
 
 // compose makes the answer to a valid request.
 func compose(c *exchange, m *model, now time.Time) *answer {
-	a := &answer{backend: c.Backend, model: m, prompt: countTokens(c.request), finish: "STOP", created: now}
+	a := &answer{backend: c.Backend, model: m, prompt: countTokens(c.request), cached: c.cached, finish: "STOP", created: now}
 	sum := sha256.Sum256(c.payload)
 	a.serial, a.trace = binary.BigEndian.Uint64(sum[:]), hex.EncodeToString(sum[8:24])
 	config := c.request.get("generationConfig")
@@ -216,6 +217,9 @@ func (a *answer) usage(done int, last bool) *usage {
 	u.PromptTokenCount, u.CandidatesTokenCount, u.ThoughtsTokenCount = a.prompt, done, a.thoughts
 	u.TotalTokenCount = a.prompt + done + a.thoughts
 	u.PromptTokensDetails = []modalityCount{{"TEXT", a.prompt}}
+	if u.CachedContentTokenCount = a.cached; a.cached > 0 {
+		u.CacheTokensDetails = []modalityCount{{"TEXT", a.cached}}
+	}
 	if a.backend == Vertex && done > 0 {
 		u.CandidatesTokensDetails = []modalityCount{{"TEXT", done}}
 	}

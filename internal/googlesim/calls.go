@@ -21,6 +21,7 @@ type Call struct {
 	Body         []byte      // as received; nil once too much was received since
 	Status       int         // that was answered; 0 when the connection was broken first
 	Canceled     bool        // the client went away before the answer was complete
+	Quota        string      // that was used up and the call refused for: rpm, rpd or tpm
 }
 
 // Match says which calls are meant. Empty fields match every call; Model is a glob.
@@ -89,6 +90,13 @@ func (l *callLog) answered(c *exchange, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.record.Status = status
+}
+
+// refused notes the quota for which the call is refused.
+func (l *callLog) refused(c *exchange, what resource) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.record.Quota = what.String()
 }
 
 func (l *callLog) end(c *exchange, now time.Time, canceled bool) {

@@ -47,7 +47,7 @@ func SharedCapacity() Reply {
 
 // VertexQuota is the classic 429 of Google Cloud's quotas.
 func VertexQuota(project string, limit int64) Reply {
-	return failure(vertexQuota(requestsPerMinute, project, "us-east2", limit))
+	return failure(classicQuota(Vertex, requestsPerMinute, project, "us-east2", limit))
 }
 
 // AssistRate is Code Assist's 429 for a limit that renews soon.

@@ -51,11 +51,13 @@ func (s *Server) admit(c *exchange) (*model, *apiError) {
 	}
 	tokens := countTokens(c.request)
 	if over := s.quota.take(c, int64(tokens), s.now()); over != nil {
+		s.log.refused(c, over.what)
 		return nil, over.refusal(c, s.now())
 	}
 	if tokens > m.input {
 		return nil, tooManyTokens(tokens, m.input)
 	}
+	c.cached = s.prompts.use(c, tokens, s.now())
 	return m, nil
 }
 
@@ -109,8 +111,10 @@ func tooManyTokens(count, limit int) *apiError {
 // countTokens estimates the input of a generate request: four bytes of text a token, 258 tokens a picture or file.
 func countTokens(request *node) int {
 	text, files := textSize(request)
-	return max(1, (text+3)/4+258*files)
+	return max(1, tokensOf(text, files))
 }
+
+func tokensOf(text, files int) int { return (text+3)/4 + 258*files }
 
 func textSize(n *node) (text, files int) {
 	switch {

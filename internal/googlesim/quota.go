@@ -16,6 +16,8 @@ type Limits struct {
 	TPM int64 // input tokens a minute
 }
 
+func (l Limits) of(what resource) int64 { return [...]int64{l.RPM, l.RPD, l.TPM}[what] }
+
 // NoQuota as a limit means that nothing is allowed.
 const NoQuota = -1
 
@@ -32,6 +34,31 @@ func (s *Server) SetPaid(project string) {
 	s.quota.mu.Lock()
 	defer s.quota.mu.Unlock()
 	s.quota.paid[project] = true
+}
+
+// SetClassicQuotas has the Developer API refuse a project's calls in the classic form of Google Cloud's quotas, which is Vertex AI's
+// anyway: it names the project as consumer, but no time to come back.
+func (s *Server) SetClassicQuotas(project string) {
+	s.quota.mu.Lock()
+	defer s.quota.mu.Unlock()
+	s.quota.classic[project] = true
+}
+
+// Room reports whether a call of that many input tokens would be within the quotas at this moment. Nothing is counted.
+func (s *Server) Room(b Backend, project, model string, tokens int64) bool {
+	s.quota.mu.Lock()
+	defer s.quota.mu.Unlock()
+	l, limited := s.quota.limits(project, model)
+	if !limited {
+		return true
+	}
+	var w window
+	if known := s.quota.windows[quotaKey{project, model}]; known != nil {
+		w = *known
+	}
+	w.roll(b, s.now())
+	_, over := w.exceeds(l, tokens)
+	return !over
 }
 
 type quotaRule struct {
@@ -52,12 +79,14 @@ type window struct {
 type quota struct {
 	mu      sync.Mutex
 	rules   map[string][]quotaRule // by project
-	paid    map[string]bool
+	paid    map[string]bool        // projects
+	classic map[string]bool        // projects
 	windows map[quotaKey]*window
 }
 
 func (q *quota) init() {
-	q.rules, q.paid, q.windows = map[string][]quotaRule{}, map[string]bool{}, map[quotaKey]*window{}
+	q.rules, q.windows = map[string][]quotaRule{}, map[quotaKey]*window{}
+	q.paid, q.classic = map[string]bool{}, map[string]bool{}
 }
 
 // resource is what a quota counts.
@@ -69,12 +98,14 @@ const (
 	tokensPerMinute
 )
 
+func (r resource) String() string { return [...]string{"rpm", "rpd", "tpm"}[r] }
+
 // excess is a quota that a call would exceed.
 type excess struct {
-	what  resource
-	limit int64
-	reset time.Duration // until the window ends
-	paid  bool
+	what          resource
+	limit         int64
+	reset         time.Duration // until the window ends
+	paid, classic bool
 }
 
 // take counts one call, or says which quota it would exceed. Calls that are refused are not counted.
@@ -86,15 +117,8 @@ func (q *quota) take(c *exchange, tokens int64, now time.Time) *excess {
 		return nil
 	}
 	w := q.window(quotaKey{c.Project, c.Model}, c.Backend, now)
-	minute := w.minute.Add(time.Minute).Sub(now)
-	paid := q.paid[c.Project]
-	switch {
-	case l.RPD != 0 && w.dayRequests >= l.RPD:
-		return &excess{requestsPerDay, max(l.RPD, 0), w.dayEnd.Sub(now), paid}
-	case l.RPM != 0 && w.requests >= l.RPM:
-		return &excess{requestsPerMinute, max(l.RPM, 0), minute, paid}
-	case l.TPM != 0 && w.tokens+tokens > l.TPM:
-		return &excess{tokensPerMinute, max(l.TPM, 0), minute, paid}
+	if what, over := w.exceeds(l, tokens); over {
+		return &excess{what, max(l.of(what), 0), w.end(what).Sub(now), q.paid[c.Project], q.classic[c.Project]}
 	}
 	w.requests++
 	w.tokens += tokens
@@ -113,13 +137,19 @@ func (q *quota) limits(project, model string) (Limits, bool) {
 	return Limits{}, false
 }
 
-// window is the current one of a project and model, started anew where its minute or day is over.
+// window is the current one of a project and model.
 func (q *quota) window(key quotaKey, b Backend, now time.Time) *window {
 	w := q.windows[key]
 	if w == nil {
 		w = &window{}
 		q.windows[key] = w
 	}
+	w.roll(b, now)
+	return w
+}
+
+// roll begins anew where the minute or the day is over.
+func (w *window) roll(b Backend, now time.Time) {
 	if minute := now.Truncate(time.Minute); !minute.Equal(w.minute) {
 		w.minute, w.requests, w.tokens = minute, 0, 0
 	}
@@ -129,7 +159,26 @@ func (q *quota) window(key quotaKey, b Backend, now time.Time) *window {
 			w.dayEnd = now.Add(24 * time.Hour)
 		}
 	}
-	return w
+}
+
+// exceeds finds the quota that one more call would be too much for.
+func (w *window) exceeds(l Limits, tokens int64) (what resource, over bool) {
+	switch {
+	case l.RPD != 0 && w.dayRequests >= l.RPD:
+		return requestsPerDay, true
+	case l.RPM != 0 && w.requests >= l.RPM:
+		return requestsPerMinute, true
+	default:
+		return tokensPerMinute, l.TPM != 0 && w.tokens+tokens > l.TPM
+	}
+}
+
+// end is when a quota renews.
+func (w *window) end(what resource) time.Time {
+	if what == requestsPerDay {
+		return w.dayEnd
+	}
+	return w.minute.Add(time.Minute)
 }
 
 // pacific is where the Developer API's days begin and end.

@@ -2,6 +2,7 @@ package googlesim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -227,4 +228,87 @@ func TestLaterLimitsTakePrecedence(t *testing.T) {
 	a.want(200)
 	a.model = two
 	a.want(429)
+}
+
+// TestKeysOfAProjectShareItsQuota checks that Google counts by project, whoever calls for it.
+func TestKeysOfAProjectShareItsQuota(t *testing.T) {
+	s := newTestServer(t, Options{Now: noon().Now})
+	for _, key := range []string{"key", "second", "third"} {
+		s.AddKey(key, "p")
+	}
+	s.AddKey("stranger", "q")
+	s.SetLimits("", "*", Limits{RPM: 2})
+	for _, one := range []struct {
+		key    string
+		status int
+	}{{"key", 200}, {"second", 200}, {"third", 429}, {"key", 429}, {"stranger", 200}} {
+		if got := s.post(t, streamPath, withKey(one.key), talk(user(hello))); got.status != one.status {
+			t.Errorf("%s: %d, want %d", one.key, got.status, one.status)
+		}
+	}
+}
+
+// TestClassicQuotasNameTheProject checks the Developer API's 429 in the form that tells which keys are one project's.
+func TestClassicQuotasNameTheProject(t *testing.T) {
+	for _, one := range []struct {
+		limits Limits
+		quota  string
+	}{
+		{Limits{RPM: 1}, "GenerateContentRequestsPerMinutePerProjectPerRegion"},
+		{Limits{RPD: 1}, "GenerateContentRequestsPerDayPerProjectPerRegion"},
+	} {
+		a := newAsker(t, noon(), Developer, one.limits)
+		a.AddKey("sibling", "p")
+		a.SetClassicQuotas("p")
+		a.want(200)
+		consumers := map[string]bool{}
+		for _, key := range []string{"key", "sibling"} {
+			got := a.post(t, streamPath, withKey(key), talk(user(hello)))
+			e := decode[status429](t, got.body).Error
+			m := e.Details[0].Metadata
+			if got.status != 429 || m["quota_limit"] != one.quota || m["quota_limit_value"] != "1" || m["quota_location"] != "global" ||
+				m["service"] != services[Developer] || strings.Contains(got.body, "retryDelay") {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+			consumers[m["consumer"]] = true
+		}
+		if len(consumers) != 1 {
+			t.Errorf("one project is %v", consumers)
+		}
+	}
+}
+
+// TestCallsSayWhichQuotaRefusedThem checks what the simulator remembers of refusals, and that Room foretells them.
+func TestCallsSayWhichQuotaRefusedThem(t *testing.T) {
+	for _, b := range []Backend{Developer, Vertex, CodeAssist} {
+		for quota, limits := range map[string]Limits{"rpm": {RPM: 1}, "rpd": {RPD: 1}, "tpm": {TPM: 3}} {
+			c := noon()
+			a := newAsker(t, c, b, limits)
+			a.want(200)
+			if a.Room(b, "p", three, 2) {
+				t.Errorf("%s %s: there is room", b, quota)
+			}
+			c.now = c.now.Add(time.Minute)
+			if room := a.Room(b, "p", three, 2); room != (quota != "rpd") {
+				t.Errorf("%s %s: a minute later there is room: %t", b, quota, room)
+			}
+			c.now = c.now.Add(24*time.Hour - time.Minute - time.Second) // still the day of Code Assist's first call
+			if b == CodeAssist && quota == "rpd" && a.Room(b, "p", three, 2) {
+				t.Error("Code Assist's day ends early")
+			}
+			c.now = c.now.Add(time.Second)
+			if !a.Room(b, "p", three, 2) || !a.Room(b, "p", two, 2) || a.Room(b, "p", three, 4) != (quota != "tpm") {
+				t.Errorf("%s %s: wrong room a day later", b, quota)
+			}
+			a.want(200)
+			a.want(429)
+			var refusals []string
+			for _, call := range a.Calls(Match{Method: "streamGenerateContent"}) {
+				refusals = append(refusals, call.Quota)
+			}
+			if want := []string{"", "", quota}; !slices.Equal(refusals, want) {
+				t.Errorf("%s: refused for %q, want %q", b, refusals, want)
+			}
+		}
+	}
 }

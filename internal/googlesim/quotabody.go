@@ -1,6 +1,7 @@
 package googlesim
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -26,15 +27,15 @@ var (
 
 // refusal is the 429 a backend answers.
 func (e *excess) refusal(c *exchange, now time.Time) *apiError {
-	switch c.Backend {
-	case Developer:
+	switch {
+	case c.Backend == Vertex || c.Backend == Developer && e.classic:
+		return classicQuota(c.Backend, e.what, c.Project, cmp.Or(c.Location, "global"), e.limit)
+	case c.Backend == Developer:
 		delay := e.reset
 		if e.what == requestsPerDay { // the day's quota comes with the minute's delay, which misleads
 			delay = now.Truncate(time.Minute).Add(time.Minute).Sub(now)
 		}
 		return developerQuota(e.what, e.paid, c.Model, e.limit, delay)
-	case Vertex:
-		return vertexQuota(e.what, c.Project, c.Location, e.limit)
 	default:
 		return assistQuota(e.what, c.Model, e.reset, now)
 	}
@@ -63,8 +64,8 @@ func developerQuota(what resource, paid bool, model string, limit int64, delay t
 		retryInfo{typePrefix + "RetryInfo", seconds(delay.Truncate(time.Second))})
 }
 
-// vertexQuota is the classic quota error of Google Cloud, which names no delay.
-func vertexQuota(what resource, project, location string, limit int64) *apiError {
+// classicQuota is the quota error of Google Cloud's services in general, which names no delay.
+func classicQuota(b Backend, what resource, project, location string, limit int64) *apiError {
 	var metric, name, id string
 	kind := "generate_content_requests"
 	switch what {
@@ -79,7 +80,7 @@ func vertexQuota(what resource, project, location string, limit int64) *apiError
 			"GenerateContentInputTokensPerMinutePerProjectPerRegion"
 		kind = "generate_content_input_tokens"
 	}
-	service := services[Vertex]
+	service := services[b]
 	number := projectNumber(project)
 	message := fmt.Sprintf("Quota exceeded for quota metric '%s' and limit '%s' of service '%s' for consumer 'project_number:%s'.",
 		metric, name, service, number)

@@ -40,8 +40,10 @@ type usage struct {
 	PromptTokenCount        int             `json:"promptTokenCount,omitzero"`
 	CandidatesTokenCount    int             `json:"candidatesTokenCount,omitzero"`
 	TotalTokenCount         int             `json:"totalTokenCount,omitzero"`
-	TrafficType             string          `json:"trafficType,omitempty"` // Vertex AI and Code Assist
+	CachedContentTokenCount int             `json:"cachedContentTokenCount,omitzero"` // of the prompt's
+	TrafficType             string          `json:"trafficType,omitempty"`            // Vertex AI and Code Assist
 	PromptTokensDetails     []modalityCount `json:"promptTokensDetails,omitempty"`
+	CacheTokensDetails      []modalityCount `json:"cacheTokensDetails,omitempty"`
 	CandidatesTokensDetails []modalityCount `json:"candidatesTokensDetails,omitempty"` // Vertex AI
 	ThoughtsTokenCount      int             `json:"thoughtsTokenCount,omitzero"`
 }

@@ -24,6 +24,7 @@ type exchange struct {
 	account string // name of the one who calls; empty when unknown
 	record  *Call  // belongs to the log, which guards it
 	reply   *Reply // scripted, nil for the ordinary answer
+	cached  int    // tokens of the prompt
 }
 
 var generateMethods = []string{"generateContent", "streamGenerateContent", "countTokens"}

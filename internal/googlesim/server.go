@@ -44,6 +44,7 @@ type Server struct {
 	quota    quota
 	script   script
 	log      callLog
+	prompts  promptCache
 
 	mu   sync.Mutex
 	http *http.Server // nil unless started
@@ -62,6 +63,7 @@ func New(o Options) *Server {
 	s := &Server{opts: o, now: o.Now}
 	s.accounts.init()
 	s.quota.init()
+	s.prompts.init()
 	return s
 }
 
