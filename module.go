@@ -48,6 +48,7 @@ func init() {
 // `{http.gemini_proxy.upstream_model}` | The model that answered
 // `{http.gemini_proxy.account}` | The label of the account that paid
 // `{http.gemini_proxy.attempts}` | How many calls to Google it took
+// `{http.gemini_proxy.wait_ms}` | How long the request waited for an account to be ready again, in milliseconds
 // `{http.gemini_proxy.stream}` | Whether the answer was streamed
 // `{http.gemini_proxy.first_token_ms}` | How long the first piece of the answer took, in milliseconds
 // `{http.gemini_proxy.finish_reason}` | Why the answer ended
@@ -191,7 +192,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	h.timeouts.Do(func() { h.warnOfTimeout(r) })
-	observe.Exchange(r, route.Serve(w, r, h.Anonymous || userID(r) != ""))
+	observe.Exchange(r, route.Serve(w, r, h.whose(r)))
 	return nil
 }
 
@@ -201,16 +202,6 @@ func (h *Handler) warnOfTimeout(r *http.Request) {
 		h.logger.Warn("the server's write timeout cuts answers off that take longer: leave it unset where models answer",
 			zap.Duration("write_timeout", time.Duration(server.WriteTimeout)))
 	}
-}
-
-// userID is whom an authentication handler of Caddy's has identified; empty for nobody.
-func userID(r *http.Request) string {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return ""
-	}
-	id, _ := repl.GetString("http.auth.user.id")
-	return id
 }
 
 // Interface guards

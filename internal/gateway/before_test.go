@@ -397,7 +397,7 @@ func TestSilenceIsFilledWithCommentsAndFailoverStaysSilent(t *testing.T) {
 		w.script("key-1", slow)
 		timed := newTimedRecorder()
 		r := request(http.MethodPost, chatPath, chat(stream()))
-		record := w.gateway.Route(r).Serve(timed, r, true)
+		record := w.gateway.Route(r).Serve(timed, r, known)
 		if record.Attempts != 2 {
 			w.Errorf("%d attempts", record.Attempts)
 		}

@@ -21,7 +21,7 @@ import (
 
 func (w *world) serve(rw http.ResponseWriter, body map[string]any) *gateway.Record {
 	r := request(http.MethodPost, chatPath, chat(body))
-	return w.gateway.Route(r).Serve(rw, r, true)
+	return w.gateway.Route(r).Serve(rw, r, known)
 }
 
 func (w *world) wantHeaders(h http.Header, want map[string]string) {
@@ -411,7 +411,7 @@ func TestBodies(t *testing.T) {
 			r.Header.Set("Content-Type", c.typ)
 			r.Header.Set("Content-Encoding", c.enc)
 			recorder := httptest.NewRecorder()
-			w.gateway.Route(r).Serve(recorder, r, true)
+			w.gateway.Route(r).Serve(recorder, r, known)
 			if recorder.Code != c.want {
 				w.Errorf("%s: %d, want %d: %s", name, recorder.Code, c.want, recorder.Body)
 			}
@@ -440,7 +440,7 @@ func TestBodyWithoutAnEndIsNotReadBeyondTheLimit(t *testing.T) {
 		w.start()
 		r := httptest.NewRequest(http.MethodPost, chatPath, &endless{w.T, 10_001})
 		recorder := httptest.NewRecorder()
-		w.gateway.Route(r).Serve(recorder, r, true)
+		w.gateway.Route(r).Serve(recorder, r, known)
 		if recorder.Code != http.StatusRequestEntityTooLarge {
 			w.Errorf("%d: %s", recorder.Code, recorder.Body)
 		}
@@ -468,7 +468,7 @@ func TestBodyThatIsRefusedAnywayIsNotRead(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, chatPath, unread{w.T})
 			r.ContentLength = c.length
 			recorder := httptest.NewRecorder()
-			w.gateway.Route(r).Serve(recorder, r, c.identified)
+			w.gateway.Route(r).Serve(recorder, r, gateway.Client{Identified: c.identified})
 			if recorder.Code != c.want {
 				w.Errorf("%s: %d", name, recorder.Code)
 			}

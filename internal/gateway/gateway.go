@@ -48,9 +48,13 @@ type Options struct {
 	// Attempts bounds the upstream calls of one request; AttemptsFor is how long after its start a new one may begin.
 	Attempts    int
 	AttemptsFor time.Duration
-	KeepAlive   time.Duration // silence after which a waiting stream gets a comment; 0 is never
-	FirstToken  time.Duration // longest wait for the first meaningful event of an attempt
-	Idle        time.Duration // longest silence after that
+	// MaxWait is how long a request may wait altogether, when no account is left, for one that will be ready again; 0: not at all.
+	MaxWait time.Duration
+	// Affinity is set when the pool keeps conversations on one account.
+	Affinity   bool
+	KeepAlive  time.Duration // silence after which a waiting stream gets a comment; 0 is never
+	FirstToken time.Duration // longest wait for the first meaningful event of an attempt
+	Idle       time.Duration // longest silence after that
 
 	// BodyStatus tells the HTTP status a middleware in front gave a failed read of the body; optional.
 	BodyStatus func(error) (status int, ok bool)

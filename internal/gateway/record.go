@@ -18,12 +18,26 @@ type Record struct {
 	Attempts     int // upstream calls
 	Stream       bool
 	Start        time.Time
+	Duration     time.Duration // of the whole exchange
+	Wait         time.Duration // how much of it the request stood in line for an account
 	FirstToken   time.Duration // from Start to the first meaningful event; 0 when there was none
+	Hedge        Hedge
 	FinishReason string
 	Usage        translate.Usage
 	// Error is the code of the error the client was given; empty when the answer was complete.
 	Error string
+	// Tries are the accounts that were given the request, in the order in which they were done with it.
+	Tries []Try
 }
+
+// Hedge is what came of a second attempt beside one whose first token was late; empty when there was none.
+type Hedge string
+
+// The results of hedging.
+const (
+	HedgeWon  Hedge = "won"  // the second attempt answered
+	HedgeLost Hedge = "lost" // it did not
+)
 
 // fail notes the error a client was given. Where that has no code, the word is the one OpenAI has for its type.
 func (r *Record) fail(e *translate.Error) {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/openai"
@@ -15,6 +16,7 @@ type Route struct {
 	gateway *Gateway
 	endpoint
 	argument string // the rest of the path, for endpoints below which there is one
+	client   string // Client.ID
 }
 
 // endpoint is what answers a path.
@@ -62,15 +64,31 @@ func (g *Gateway) Route(r *http.Request) *Route {
 	return &Route{gateway: g, endpoint: e, argument: argument}
 }
 
-// Serve answers the request. identified says whether the client may use the gateway: an authentication handler knows its user, or
-// the operator serves anyone. The record it returns is complete and nobody else's.
-func (x *Route) Serve(w http.ResponseWriter, r *http.Request, identified bool) *Record {
+// Client is who asks.
+type Client struct {
+	// ID tells clients apart, so that those who wait are served in turn, however much one of them asks. It may be anything, and
+	// clients that share one share a turn.
+	ID string
+	// Identified says whether the client may use the gateway: an authentication handler knows its user, or the operator serves anyone.
+	Identified bool
+}
+
+// Serve answers the request. The record it returns is complete and nobody else's.
+func (x *Route) Serve(w http.ResponseWriter, r *http.Request, c Client) *Record {
 	record := newRecord(x.surface.Name())
 	w.Header().Set("X-Request-Id", record.RequestID)
-	if !identified && !x.open {
+	x.client = c.ID
+	x.answer(w, r, c, record)
+	record.Duration = time.Since(record.Start)
+	return record
+}
+
+// answer checks whether the request may be answered, and answers it.
+func (x *Route) answer(w http.ResponseWriter, r *http.Request, c Client, record *Record) {
+	if !c.Identified && !x.open {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		x.refuse(w, record, translate.Unauthenticated())
-		return record
+		return
 	}
 	if allowed := x.methods(); !slices.Contains(allowed, r.Method) {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
@@ -78,10 +96,9 @@ func (x *Route) Serve(w http.ResponseWriter, r *http.Request, identified bool) *
 			Kind: translate.ErrInvalid, Status: http.StatusMethodNotAllowed, Code: "method_not_supported",
 			Message: "Not allowed to " + r.Method + " on " + r.URL.Path + ": use " + x.method + ".",
 		})
-		return record
+		return
 	}
 	x.serve(x, w, r, record)
-	return record
 }
 
 func (e *endpoint) methods() []string {

@@ -159,6 +159,9 @@ func (w *world) askWith(ctx context.Context, body map[string]any) *answer {
 	return w.send(ctx, http.MethodPost, chatPath, chat(body), true)
 }
 
+// known is a client that may use the gateway.
+var known = gateway.Client{ID: "alice", Identified: true}
+
 const chatPath = "/v1/chat/completions"
 
 func chat(body map[string]any) string {
@@ -184,7 +187,7 @@ func (w *world) send(ctx context.Context, method, path, body string, identified 
 	}
 	start := time.Now()
 	recorder := httptest.NewRecorder()
-	record := route.Serve(recorder, r, identified)
+	record := route.Serve(recorder, r, gateway.Client{Identified: identified})
 	return &answer{ResponseRecorder: recorder, record: record, took: time.Since(start)}
 }
 

@@ -1,4 +1,5 @@
-// Package observe shows what the gateway did in the places where Caddy's operators look: the access log and placeholders.
+// Package observe shows what the gateway did in the places where Caddy's operators look: logs, placeholders and events. It also keeps
+// the last exchanges, to explain them.
 package observe
 
 import (
@@ -13,8 +14,10 @@ import (
 )
 
 // Exchange adds a finished exchange to the request's access-log entry, as one object named gemini_proxy, and sets the same values as
-// placeholders {http.gemini_proxy.*}. Other handlers, such as tracing, evaluate placeholders after the response has been written.
+// placeholders {http.gemini_proxy.*}. Other handlers, such as tracing, evaluate placeholders after the response has been written. The
+// record is also kept for Explain, so it must not change any more.
 func Exchange(r *http.Request, record *gateway.Record) {
+	recent.add(record)
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Set(zap.Object("gemini_proxy", entry{record}))
 	}
@@ -55,6 +58,7 @@ func (e entry) each(f fields) {
 		}
 	}
 	f.AddInt64("attempts", int64(e.Attempts))
+	f.AddInt64("wait_ms", e.Wait.Milliseconds())
 	f.AddBool("stream", e.Stream)
 	if e.FirstToken > 0 {
 		f.AddInt64("first_token_ms", e.FirstToken.Milliseconds())
