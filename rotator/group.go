@@ -13,8 +13,11 @@ const maxFacts = 128
 // Group is state: what has been learned about one quota group of one backend, by model. Google counts quota by project and model,
 // whichever account of the project calls. It holds facts, not settings, so handlers share it. It is safe for concurrent use.
 type Group struct {
+	joined  atomic.Pointer[Group] // the group that this one is counted as; nil for itself. Set once, but for shortcuts
+	changes atomic.Uint64         // besides those that accounts make: see Candidate.Changes
+
 	mu     sync.Mutex
-	models map[string]*facts // models that share a bucket have the same
+	models map[string]*facts // models that share a bucket have the same; nil when joined
 }
 
 // NewGroup returns the state of a quota group of which nothing is known.
@@ -43,7 +46,7 @@ type facts struct {
 
 // facts returns what is known about a model, to be added to.
 func (g *Group) facts(model string) *facts {
-	g.mu.Lock()
+	g = g.lock()
 	defer g.mu.Unlock()
 	if f := g.models[model]; f != nil {
 		return f
@@ -58,12 +61,13 @@ func (g *Group) facts(model string) *facts {
 
 // known returns what is known about a model; nil for nothing.
 func (g *Group) known(model string) *facts {
-	g.mu.Lock()
+	g = g.lock()
 	defer g.mu.Unlock()
 	return g.models[model]
 }
 
-// forget drops the facts that are missed least: of a model that the group does not have, else of the one unused for longest.
+// forget drops the facts that are missed least: of a model that the group does not have, else of the one unused for longest. The
+// caller holds the lock.
 func (g *Group) forget() {
 	var least *facts
 	for _, f := range g.models {

@@ -20,6 +20,7 @@ type index struct {
 	pool   *Pool
 	model  string
 	limits Limit
+	joins  uint64         // what Projects knew when it was made
 	busy   []atomic.Int32 // by lane: calls in flight
 	survey survey
 
@@ -103,10 +104,11 @@ func newIndex(p *Pool, model string, now time.Time) *index {
 		if !c.serves(model) {
 			continue
 		}
-		if groups[c.Group] == nil {
-			order = append(order, c.Group)
+		g := c.Group.whole()
+		if groups[g] == nil {
+			order = append(order, g)
 		}
-		groups[c.Group] = append(groups[c.Group], i)
+		groups[g] = append(groups[g], i)
 		members++
 	}
 	ix.lanes, ix.busy = make([]lane, len(order)), make([]atomic.Int32, len(order))

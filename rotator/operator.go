@@ -124,8 +124,9 @@ func (a *Account) held() bool {
 
 // reset ends the cooldowns of all models. It returns those of which it was told that they cool, in alphabetical order.
 func (g *Group) reset() []string {
-	g.mu.Lock()
+	g = g.lock()
 	defer g.mu.Unlock()
+	g.changes.Add(1)
 	var told []string
 	for model, f := range g.models {
 		if f.reset() {

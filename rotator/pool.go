@@ -28,6 +28,8 @@ type Options struct {
 	Retries float64
 	// Models is shared with all other pools; one of its own if nil.
 	Models *Models
+	// Projects is shared with all other pools that share groups; one of its own if nil.
+	Projects *Projects
 	// Notify is told of changes, by the goroutine that noticed and without a lock held; nil for nobody.
 	Notify func(Change)
 }
@@ -81,6 +83,9 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 	}
 	if o.Models == nil {
 		o.Models = NewModels()
+	}
+	if o.Projects == nil {
+		o.Projects = NewProjects()
 	}
 	if o.Notify == nil {
 		o.Notify = func(Change) {}
@@ -141,22 +146,26 @@ func (p *Pool) Ready() bool {
 	})
 }
 
-// index returns the order of the candidates for a model, and makes it when the model is asked for the first time.
+// index returns the order of the candidates for a model, and makes it when the model is asked for the first time, and anew when groups
+// have been joined since.
 func (p *Pool) index(model string, now time.Time) *index {
-	if ix := (*p.indexes.Load())[model]; ix != nil {
+	if ix := (*p.indexes.Load())[model]; ix != nil && ix.joins == p.options.Projects.joins.Load() {
 		return ix
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	joins := p.options.Projects.joins.Load()
 	old := *p.indexes.Load()
-	if ix := old[model]; ix != nil {
-		return ix
+	stale := old[model]
+	if stale != nil && stale.joins == joins {
+		return stale
 	}
 	next := maps.Clone(old)
-	if len(next) >= maxIndexes {
+	if len(next) >= maxIndexes && stale == nil {
 		delete(next, leastUsed(next))
 	}
 	ix := newIndex(p, model, now)
+	ix.joins = joins
 	next[model] = ix
 	p.indexes.Store(&next)
 	return ix

@@ -88,18 +88,14 @@ func (g *Group) learn(model string, fault *Fault, now int64) *facts {
 func (g *Group) share(model, bucket string, now int64) {
 	g.facts(model)
 	shared := g.facts(bucket)
-	g.mu.Lock()
+	g = g.lock()
 	defer g.mu.Unlock()
 	own := g.models[model]
 	if own == nil || own == shared || g.models[bucket] != shared {
 		return // the same already; or forgotten meanwhile, and there is nothing to join
 	}
 	shared.absorb(own, now)
-	for name, f := range g.models {
-		if f == own {
-			g.models[name] = shared
-		}
-	}
+	g.rename(own, shared)
 	own.evicted.Store(true)
 }
 

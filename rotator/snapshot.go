@@ -161,7 +161,7 @@ func allCooling(models []ModelAccount) (reason string, yes bool) {
 
 // snapshot returns the group's models in alphabetical order. limits says what a model's limits are.
 func (g *Group) snapshot(now time.Time, limits func(model string) *Limit) []ModelAccount {
-	g.mu.Lock()
+	g = g.lock()
 	defer g.mu.Unlock()
 	models := make([]ModelAccount, 0, len(g.models))
 	for model, f := range g.models {

@@ -41,7 +41,7 @@ const (
 // group reports whether to keep away from a group.
 func (t *Tried) group(g *Group, a avoidance) bool {
 	return t.any(func(one *trial) bool {
-		return one.group == g && (one.whole || a == avoidAll && one.next == Anywhere)
+		return one.group.whole() == g.whole() && (one.whole || a == avoidAll && one.next == Anywhere)
 	})
 }
 
