@@ -50,6 +50,11 @@ type assembly struct {
 	labels      map[string]bool
 }
 
+// numbering is a source that keeps the numbers its secrets were given, by their origin, and returns them with the secrets.
+type numbering interface {
+	remember(origin string, number int)
+}
+
 // sourceName is what the operator calls the source.
 func sourceName(source proxyconfig.CredentialSource) string {
 	return source.(caddy.Module).CaddyModule().ID.Name()
@@ -66,6 +71,9 @@ func (a *assembly) addAll(source proxyconfig.CredentialSource, secrets []proxyco
 		if secret.Number == 0 {
 			a.numbers[name]++
 			secret.Number = a.numbers[name]
+			if n, ok := source.(numbering); ok {
+				n.remember(secret.Origin, secret.Number)
+			}
 		}
 		label := options.Label
 		if label == "" || len(secrets) > 1 {

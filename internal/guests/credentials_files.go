@@ -6,10 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 
 	proxyconfig "github.com/gemini-proxy/caddy-gemini-proxy/caddyfile"
 )
@@ -21,15 +24,24 @@ func init() {
 // maxSecret bounds what is read of a credentials file; real ones have a few kilobytes.
 const maxSecret = 1 << 20
 
-// FileCredentials takes credentials from files: an API key, or the JSON of a credentials file, in each.
+// FileCredentials takes credentials from files: an API key, or the JSON of a credentials file, in each. Files that change, come or go
+// while the configuration runs are noticed within seconds. What a file cannot be read as is logged, and what it held before stays in
+// use.
 type FileCredentials struct {
-	// The paths of the files. `*`, `?` and `[a-z]` stand for parts of a name, and placeholders are allowed. Every path must lead to
-	// at least one file.
+	// The paths of the files. `*`, `?` and `[a-z]` stand for parts of a name, and placeholders are allowed. Directories are passed
+	// over. At the start every path must lead to at least one file.
 	Paths []string `json:"paths,omitempty"`
 
 	proxyconfig.CredentialOptions
 
-	secrets []proxyconfig.Secret
+	patterns []string // the paths without placeholders
+	files    []secretFile
+	missing  bool // it has been said that no file is usable
+	logger   *zap.Logger
+
+	mu      sync.Mutex
+	secrets []proxyconfig.Secret // what is in use, without numbers
+	numbers map[string]int       // of their accounts, by path
 }
 
 // CaddyModule returns the Caddy module information.
@@ -55,37 +67,77 @@ func (f *FileCredentials) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // Provision reads the files.
-func (f *FileCredentials) Provision(caddy.Context) error {
-	seen := make(map[string]bool)
-	for _, pattern := range f.Paths {
-		pattern, err := resolve(pattern)
+func (f *FileCredentials) Provision(ctx caddy.Context) error {
+	f.logger, f.numbers = ctx.Logger(), make(map[string]int)
+	for _, path := range f.Paths {
+		pattern, err := resolve(path)
 		if err != nil {
 			return fmt.Errorf("path: %w", err)
 		}
-		paths, err := filepath.Glob(pattern)
+		paths, err := matchingFiles(pattern)
 		if err != nil {
 			return fmt.Errorf("path %s: %w", pattern, err)
 		}
 		if len(paths) == 0 {
 			return fmt.Errorf("no file matches %s", pattern)
 		}
-		for _, path := range paths {
-			if seen[path] {
-				continue
-			}
-			seen[path] = true
-			secret, err := readSecret(path)
-			if err != nil {
-				return err
-			}
-			f.secrets = append(f.secrets, secret)
-		}
+		f.patterns = append(f.patterns, pattern)
 	}
+	for _, path := range f.find() {
+		info := fileInfo(path)
+		secret, err := readSecret(path)
+		if err != nil {
+			return err
+		}
+		f.files = append(f.files, secretFile{path: path, info: info, value: secret.Value})
+	}
+	f.secrets = secretsOf(f.files)
 	return nil
 }
 
-// Secrets returns what the files hold.
-func (f *FileCredentials) Secrets() []proxyconfig.Secret { return f.secrets }
+// Secrets returns what the files held when they were last looked at. It is safe for concurrent use.
+func (f *FileCredentials) Secrets() []proxyconfig.Secret {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	secrets := slices.Clone(f.secrets)
+	for i := range secrets {
+		secrets[i].Number = f.numbers[secrets[i].Origin]
+	}
+	return secrets
+}
+
+// remember keeps the number of a file's account, so that others that come and go do not rename it.
+func (f *FileCredentials) remember(path string, number int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.numbers[path] = number
+}
+
+// find lists the files that the patterns lead to now, in the order of the configuration, each once.
+func (f *FileCredentials) find() []string {
+	var found []string
+	seen := make(map[string]bool)
+	for _, pattern := range f.patterns {
+		paths, _ := matchingFiles(pattern) // a bad pattern was refused at the start
+		for _, path := range paths {
+			if !seen[path] {
+				seen[path] = true
+				found = append(found, path)
+			}
+		}
+	}
+	return found
+}
+
+// matchingFiles lists what a pattern leads to, in alphabetical order, but for directories: where Kubernetes mounts secrets, there are
+// some beside the files.
+func matchingFiles(pattern string) ([]string, error) {
+	paths, err := filepath.Glob(pattern)
+	return slices.DeleteFunc(paths, func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.IsDir()
+	}), err
+}
 
 // readSecret reads one credentials file. Its errors name the file, never what is in it.
 func readSecret(path string) (proxyconfig.Secret, error) {
@@ -116,4 +168,6 @@ var (
 	_ caddy.Provisioner            = (*FileCredentials)(nil)
 	_ caddyfile.Unmarshaler        = (*FileCredentials)(nil)
 	_ proxyconfig.CredentialSource = (*FileCredentials)(nil)
+	_ proxyconfig.Watcher          = (*FileCredentials)(nil)
+	_ numbering                    = (*FileCredentials)(nil)
 )
