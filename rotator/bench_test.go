@@ -47,7 +47,7 @@ func BenchmarkAcquireSettleLimits(b *testing.B) {
 
 // acquireSettle runs a request's share of the pool's work in eight goroutines.
 func acquireSettle(b *testing.B, p *Pool) {
-	for range len(p.candidates) { // every account has been used once, so all that is made on first use is there
+	for range len(p.candidates()) { // every account has been used once, so all that is made on first use is there
 		lease, err := p.Acquire(Query{Model: "m", Tokens: 1000})
 		if err != nil {
 			b.Fatal(err)

@@ -94,13 +94,14 @@ type member struct {
 	outage    *outage // why it is not ready; nil when it is
 }
 
-func newIndex(p *Pool, model string, now time.Time) *index {
+// newIndex puts the candidates of a pool in order for a model.
+func newIndex(p *Pool, candidates []Candidate, model string, now time.Time) *index {
 	ix := &index{pool: p, model: model, limits: p.limits(model), used: now.UnixNano()}
 	groups := make(map[*Group][]int)
 	var order []*Group
 	members := 0
-	for i := range p.candidates {
-		c := &p.candidates[i]
+	for i := range candidates {
+		c := &candidates[i]
 		if !c.serves(model) {
 			continue
 		}
@@ -114,7 +115,7 @@ func newIndex(p *Pool, model string, now time.Time) *index {
 	ix.lanes, ix.busy = make([]lane, len(order)), make([]atomic.Int32, len(order))
 	memory := newQueues(members)
 	for i, g := range order {
-		ix.addLane(int32(i), g, groups[g], memory)
+		ix.addLane(int32(i), g, candidates, groups[g], memory)
 	}
 	ix.ready, ix.narrow, ix.release = newQueue(len(ix.lanes)), newQueue(len(ix.lanes)), newQueue(len(ix.lanes))
 	ix.wake = newQueue(len(ix.lanes) + len(ix.members))
@@ -125,16 +126,17 @@ func newIndex(p *Pool, model string, now time.Time) *index {
 	return ix
 }
 
-func (ix *index) addLane(id int32, g *Group, candidates []int, memory *queues) {
+// addLane makes a lane of a group and those of the candidates that are its members.
+func (ix *index) addLane(id int32, g *Group, candidates []Candidate, members []int, memory *queues) {
 	l := &ix.lanes[id]
 	l.group, l.facts, l.load = g, g.known(ix.model), math.Inf(-1)
 	if l.facts != nil {
 		ix.note(l, l.facts.use(ix.used, &ix.limits))
 	}
 	l.from = int32(len(ix.members))
-	l.ready = memory.cut(len(candidates))
-	for _, c := range candidates {
-		m := member{candidate: &ix.pool.candidates[c], index: c, load: math.Inf(-1)}
+	l.ready = memory.cut(len(members))
+	for _, c := range members {
+		m := member{candidate: &candidates[c], index: c, load: math.Inf(-1)}
 		l.weight = max(l.weight, m.candidate.Weight, 1)
 		ix.members = append(ix.members, m)
 		ix.owner = append(ix.owner, id)

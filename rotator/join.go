@@ -11,9 +11,10 @@ func Join(pools []*Pool) PoolSnapshot {
 	joined := PoolSnapshot{Accounts: []AccountSnapshot{}, Models: []ModelSnapshot{}}
 	at := make(map[string]int) // by fingerprint
 	for _, p := range pools {
-		s := p.Snapshot()
+		candidates := p.candidates()
+		s := p.snapshot(candidates)
 		for i := range s.Accounts {
-			id := p.candidates[i].Credential.ID
+			id := candidates[i].Credential.ID
 			if n, known := at[id]; known {
 				joined.Accounts[n].join(&s.Accounts[i])
 				continue

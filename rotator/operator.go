@@ -37,8 +37,8 @@ func (p *Pool) Reset(label string) bool {
 
 // ResetAll is Reset for all accounts.
 func (p *Pool) ResetAll() {
-	for i := range p.candidates {
-		p.reset(&p.candidates[i])
+	for _, c := range p.candidates() {
+		p.reset(&c)
 	}
 	p.options.Models.reset()
 }
@@ -46,7 +46,7 @@ func (p *Pool) ResetAll() {
 // Review looks again at everything that was put aside, because accounts, groups or models were made usable without a call. It takes
 // a few steps for each account of each model.
 func (p *Pool) Review() {
-	for _, ix := range *p.indexes.Load() {
+	for _, ix := range p.view.Load().indexes {
 		for _, change := range ix.reviewAll(time.Now()) {
 			p.options.Notify(change)
 		}
@@ -54,9 +54,9 @@ func (p *Pool) Review() {
 }
 
 func (p *Pool) labelled(label string, do func(*Candidate)) (found bool) {
-	for i := range p.candidates {
-		if c := &p.candidates[i]; c.Label == label {
-			do(c)
+	for _, c := range p.candidates() {
+		if c.Label == label {
+			do(&c)
 			found = true
 		}
 	}

@@ -98,12 +98,12 @@ func TestTokensOfDisabledAccountsAreNotRefreshed(t *testing.T) {
 		p, a := lone(m)
 		defer a.Close()
 		token(t, p)
-		p.Disable(p.candidates[0].Label)
+		p.Disable(p.candidates()[0].Label)
 		time.Sleep(3 * time.Hour)
 		if n := m.calls.Load(); n != 1 {
 			t.Errorf("%d tokens were minted, %d of them for a disabled account", n, n-1)
 		}
-		p.Enable(p.candidates[0].Label)
+		p.Enable(p.candidates()[0].Label)
 		p.Review()
 		token(t, p)
 	})
@@ -323,13 +323,13 @@ func TestOperatorsMayActWhileCallsAreMade(t *testing.T) {
 	for i, p := range pools {
 		p.Review()
 		used := make(map[int]bool)
-		for range p.candidates {
+		for range p.candidates() {
 			used[call(t, p, "m")] = true
 		}
-		if len(used) != len(p.candidates) {
-			t.Errorf("pool %d uses %d of its %d accounts in the end", i, len(used), len(p.candidates))
+		if len(used) != len(p.candidates()) {
+			t.Errorf("pool %d uses %d of its %d accounts in the end", i, len(used), len(p.candidates()))
 		}
-		if n := p.Snapshot().Pool; n.InFlight != 0 || n.Ready != len(p.candidates) {
+		if n := p.Snapshot().Pool; n.InFlight != 0 || n.Ready != len(p.candidates()) {
 			t.Errorf("%+v", n)
 		}
 	}

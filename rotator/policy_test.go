@@ -31,7 +31,7 @@ func TestNewPolicyRefusesWhatItDoesNotKnow(t *testing.T) {
 // counts makes n calls, one every pause, and returns how many each account made.
 func counts(t *testing.T, p *Pool, n int, pause time.Duration) []float64 {
 	t.Helper()
-	made := make([]float64, len(p.candidates))
+	made := make([]float64, len(p.candidates()))
 	for range n {
 		made[call(t, p, "m")-1]++
 		time.Sleep(pause)

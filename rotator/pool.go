@@ -32,6 +32,14 @@ type Options struct {
 	Projects *Projects
 	// Notify is told of changes, by the goroutine that noticed and without a lock held; nil for nobody.
 	Notify func(Change)
+	// Queue is how many requests may wait at once, over all models: see Wait. None may if 0.
+	Queue int
+	// Affinity is who served a conversation last, and AffinityFor for how long that counts. It is shared with all other pools, as it is
+	// a fact. Conversations do not matter if either is 0.
+	Affinity    *Affinity
+	AffinityFor time.Duration
+	// Hedge is the share of requests for which a second call may be made while the first is under way: see Pool.Hedge. None may if 0.
+	Hedge float64
 }
 
 const (
@@ -58,12 +66,17 @@ const maxIndexes = 64
 // Pool is the accounts of one handler. It is made anew with each configuration; all it holds is opinions, and an order among the
 // candidates that can be made again from the facts in Account, Group and Models. It is safe for concurrent use.
 type Pool struct {
-	options    Options
-	candidates []Candidate
-	retries    *Budget
+	options Options
+	retries *Budget
 
-	mu      sync.Mutex                        // for adding an index
-	indexes atomic.Pointer[map[string]*index] // by model; never changed in place, so that reading it takes no lock
+	mu   sync.Mutex           // for replacing the view
+	view atomic.Pointer[view] // never changed in place, so that reading it takes no lock
+}
+
+// view is the candidates of a pool, and the orders that were made of them, by model.
+type view struct {
+	candidates []Candidate
+	indexes    map[string]*index
 }
 
 // NewPool returns a pool of the candidates, which are in the order of the configuration.
@@ -90,10 +103,21 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 	if o.Notify == nil {
 		o.Notify = func(Change) {}
 	}
-	p := &Pool{options: o, candidates: slices.Clone(candidates), retries: NewBudget(o.Retries)}
-	p.indexes.Store(&map[string]*index{})
+	p := &Pool{options: o, retries: NewBudget(o.Retries)}
+	p.view.Store(&view{slices.Clone(candidates), make(map[string]*index)})
 	return p
 }
+
+// Replace gives the pool other candidates, because what they were made from has changed. What is known of accounts and groups stays,
+// and so do requests that wait, leases and budgets.
+func (p *Pool) Replace(candidates []Candidate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.view.Store(&view{slices.Clone(candidates), make(map[string]*index)})
+}
+
+// candidates are those there are at the moment. They must not be changed.
+func (p *Pool) candidates() []Candidate { return p.view.Load().candidates }
 
 // Query is what a request wants of a pool.
 type Query struct {
@@ -101,6 +125,12 @@ type Query struct {
 	Tokens int64 // estimate of the prompt
 	// Tried is what this request has tried before; nil for nothing. Settle adds to it.
 	Tried *Tried
+	// Client is whose request it is, for fairness between those that wait. It may be empty, which is a client like any other.
+	Client string
+	// Conversation is a hash of what the request continues, the same for all requests of a conversation; 0 for none. See Affinity.
+	Conversation uint64
+	// Trace takes notes of what is considered; nil for nobody.
+	Trace *Trace
 }
 
 // Acquire chooses an account and counts the call against the quotas of its group. It never waits. The lease must be settled. The
@@ -140,7 +170,7 @@ func (p *Pool) Retries() *Budget { return p.retries }
 // Ready reports whether at least one account is usable for one model or another.
 func (p *Pool) Ready() bool {
 	now := time.Now()
-	return slices.ContainsFunc(p.candidates, func(c Candidate) bool {
+	return slices.ContainsFunc(p.candidates(), func(c Candidate) bool {
 		models := c.Group.snapshot(now, func(model string) *Limit { l := p.limits(model); return &l })
 		return c.snapshot(models, now).State == StateReady
 	})
@@ -149,25 +179,24 @@ func (p *Pool) Ready() bool {
 // index returns the order of the candidates for a model, and makes it when the model is asked for the first time, and anew when groups
 // have been joined since.
 func (p *Pool) index(model string, now time.Time) *index {
-	if ix := (*p.indexes.Load())[model]; ix != nil && ix.joins == p.options.Projects.joins.Load() {
+	if ix := p.view.Load().indexes[model]; ix != nil && ix.joins == p.options.Projects.joins.Load() {
 		return ix
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	joins := p.options.Projects.joins.Load()
-	old := *p.indexes.Load()
-	stale := old[model]
+	joins, old := p.options.Projects.joins.Load(), p.view.Load()
+	stale := old.indexes[model]
 	if stale != nil && stale.joins == joins {
 		return stale
 	}
-	next := maps.Clone(old)
-	if len(next) >= maxIndexes && stale == nil {
-		delete(next, leastUsed(next))
+	next := &view{old.candidates, maps.Clone(old.indexes)}
+	if len(next.indexes) >= maxIndexes && stale == nil {
+		delete(next.indexes, leastUsed(next.indexes))
 	}
-	ix := newIndex(p, model, now)
+	ix := newIndex(p, next.candidates, model, now)
 	ix.joins = joins
-	next[model] = ix
-	p.indexes.Store(&next)
+	next.indexes[model] = ix
+	p.view.Store(next)
 	return ix
 }
 
@@ -228,12 +257,13 @@ const (
 	CauseTooLarge                  // the prompt is larger than the limit of a minute: waiting does not help
 	CauseOverloaded                // the model is overloaded for everybody
 	CauseTried                     // all that are ready have been tried by this request
+	CauseCrowded                   // too many wait already
 )
 
 func (c Cause) String() string {
 	return [...]string{
 		"no account serves it", "all accounts are disabled", "no quota group has a quota for it", "no quota group has it", "quota", "rate limit",
-		"prompt over the limit of a minute", "model overloaded", "all ready accounts tried",
+		"prompt over the limit of a minute", "model overloaded", "all ready accounts tried", "too many requests wait",
 	}[c]
 }
 
@@ -260,9 +290,9 @@ func (p *Pool) mark(l *Lease, d *Decision, now time.Time) {
 		p.disable(c, d, now)
 	case MarkClient:
 		p.disable(c, d, now)
-		for i := range p.candidates {
-			if other := &p.candidates[i]; c.ClientID != "" && other.ClientID == c.ClientID {
-				p.disable(other, d, now)
+		for _, other := range p.candidates() {
+			if c.ClientID != "" && other.ClientID == c.ClientID {
+				p.disable(&other, d, now)
 			}
 		}
 	case MarkModel:

@@ -518,10 +518,10 @@ func TestWhatClientsNameIsBounded(t *testing.T) {
 	for i := range 1000 {
 		fail(t, p, Query{Model: fmt.Sprint("invented-", i)}, &Fault{Kind: FaultNotEntitled})
 	}
-	if n := len(*p.indexes.Load()); n > maxIndexes {
+	if n := len(p.view.Load().indexes); n > maxIndexes {
 		t.Errorf("%d models in order", n)
 	}
-	if n := len(p.candidates[0].Group.models); n > maxFacts {
+	if n := len(p.candidates()[0].Group.models); n > maxFacts {
 		t.Errorf("%d models remembered", n)
 	}
 	if e := refused(t, p, Query{Model: "real"}); e.Cause != CauseQuota {

@@ -74,14 +74,16 @@ type ModelSnapshot struct {
 }
 
 // Snapshot returns the state of the pool as it is now. It looks at every account.
-func (p *Pool) Snapshot() PoolSnapshot {
+func (p *Pool) Snapshot() PoolSnapshot { return p.snapshot(p.candidates()) }
+
+func (p *Pool) snapshot(candidates []Candidate) PoolSnapshot {
 	now := time.Now()
-	s := PoolSnapshot{Accounts: make([]AccountSnapshot, 0, len(p.candidates)), Models: p.options.Models.snapshot(now)}
-	s.Pool.Accounts = len(p.candidates)
+	s := PoolSnapshot{Accounts: make([]AccountSnapshot, 0, len(candidates)), Models: p.options.Models.snapshot(now)}
+	s.Pool.Accounts, s.Pool.Queued = len(candidates), p.queued()
 	limits := make(map[string]Limit)
 	groups := make(map[*Group][]ModelAccount)
-	for i := range p.candidates {
-		c := &p.candidates[i]
+	for i := range candidates {
+		c := &candidates[i]
 		models, seen := groups[c.Group]
 		if !seen {
 			models = c.Group.snapshot(now, func(model string) *Limit {
