@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +29,12 @@ type attempt struct {
 	token  *rotator.Token
 	called atomic.Bool // Google was asked, so the call counts against the quota
 
+	began    time.Time
+	hedge    bool               // a second attempt beside one that is late
+	cancel   context.CancelFunc // ends the pump
+	patience *time.Timer        // fires when Google has been silent for too long
+	won      bool               // it answers the client: no other does
+
 	counted bool // the call is in the record
 	fold    *gemini.Fold
 	writer  translate.Writer
@@ -39,28 +44,10 @@ type attempt struct {
 
 // frame is one event of Google's stream, or the end of it. The response is the receiver's until it asks for the next frame.
 type frame struct {
+	from     *attempt
 	response *gemini.Response
 	err      error
 	panicked error // the pump panicked
-}
-
-// run makes the call and writes what comes of it. It returns nil once the answer is complete, and only after the pump has ended.
-func (a *attempt) run() *google.Error {
-	backend := translate.Backend(a.lease.Credential().Backend)
-	body, err := a.encode(backend, a.model)
-	if err != nil {
-		return &google.Error{Fault: &rotator.Fault{Kind: rotator.FaultRequest, Reason: "NOT_ENCODABLE", Err: err}, Client: asClientError(err)}
-	}
-	a.body, a.fold = body, gemini.NewFold(backend, a.request)
-	a.record.UpstreamModel = a.model.ID
-
-	ctx, cancel := context.WithCancel(a.ctx)
-	frames := make(chan frame)
-	var pump sync.WaitGroup
-	pump.Go(func() { a.pump(ctx, frames) })
-	defer pump.Wait()
-	defer cancel()
-	return a.consume(frames)
 }
 
 // pump asks Google and hands on what it answers, event by event. It ends when the stream does or ctx is done.
@@ -68,7 +55,7 @@ func (a *attempt) pump(ctx context.Context, frames chan<- frame) {
 	// Nobody recovers a panic here, so it would end every request of the process: it is handed on, to end its own only.
 	defer func() {
 		if p := recover(); p != nil {
-			hand(ctx, frames, frame{panicked: fmt.Errorf("calling Google: %v\n%s", p, debug.Stack())})
+			hand(ctx, frames, frame{from: a, panicked: fmt.Errorf("calling Google: %v\n%s", p, debug.Stack())})
 		}
 	}()
 	// Two responses take turns: while the exchange works on one, the next event is decoded into the other. A send succeeds only when
@@ -76,13 +63,13 @@ func (a *attempt) pump(ctx context.Context, frames chan<- frame) {
 	var responses [2]gemini.Response
 	stream, err := a.open(ctx)
 	if err != nil {
-		hand(ctx, frames, frame{err: err})
+		hand(ctx, frames, frame{from: a, err: err})
 		return
 	}
 	defer stream.Close()
 	for i := 0; ; i ^= 1 {
 		err := stream.Next(&responses[i])
-		if !hand(ctx, frames, frame{response: &responses[i], err: err}) || err != nil {
+		if !hand(ctx, frames, frame{from: a, response: &responses[i], err: err}) || err != nil {
 			return
 		}
 	}
@@ -116,39 +103,6 @@ func (a *attempt) open(ctx context.Context) (*google.Stream, error) {
 	return stream, err
 }
 
-// consume folds and writes frames until the answer is complete or something goes wrong.
-func (a *attempt) consume(frames <-chan frame) *google.Error {
-	patience := time.NewTimer(a.gateway.FirstToken)
-	defer patience.Stop()
-	for {
-		select {
-		case f := <-frames:
-			a.count()
-			if f.panicked != nil {
-				panic(f.panicked)
-			}
-			if f.err != nil {
-				return a.end(f.err)
-			}
-			if failed := a.take(f.response); failed != nil {
-				return failed
-			}
-			if a.fold.Visible() {
-				patience.Reset(a.gateway.Idle)
-			}
-		case <-patience.C:
-			return a.stalled()
-		case <-a.silenceC():
-			a.count()
-			if !a.keepAlive() {
-				return clientGone(context.Canceled)
-			}
-		case <-a.ctx.Done():
-			return clientGone(a.ctx.Err())
-		}
-	}
-}
-
 // count puts the call into the record, once it is known whether there was one.
 func (a *attempt) count() {
 	if a.counted || !a.called.Load() {
@@ -162,17 +116,50 @@ func (a *attempt) count() {
 	a.record.Attempts++
 }
 
-// take folds one response and writes what it says. Until something a client can see has come, nothing is written: the attempt may
-// still fail without the client noticing.
-func (a *attempt) take(r *gemini.Response) *google.Error {
-	a.events = a.fold.Add(a.events, r)
-	if !a.fold.Visible() {
-		return nil
+// understand folds one frame. over is set when it was the last of a complete answer.
+func (a *attempt) understand(f frame) (over bool, failed *google.Error) {
+	switch {
+	case f.panicked != nil:
+		panic(f.panicked)
+	case f.err == io.EOF: // not errors.Is: a failure may wrap io.EOF, and is not the end of an answer
+		failed = a.end()
+		return failed == nil, failed
+	case f.err != nil:
+		return false, asFailure(f.err)
 	}
-	if a.record.FirstToken == 0 {
-		a.record.FirstToken = time.Since(a.record.Start)
+	a.events = a.fold.Add(a.events, f.response)
+	return false, nil
+}
+
+// end folds the end of the stream.
+func (a *attempt) end() *google.Error {
+	var state gemini.EndState
+	a.events, state = a.fold.End(a.events)
+	if state != gemini.EndComplete {
+		return a.unfinished(state)
 	}
-	return a.write(nil)
+	for i := range a.events {
+		if ev := &a.events[i]; ev.Kind == translate.EventFinish && ev.Candidate == 0 {
+			a.record.FinishReason = ev.Finish.String()
+		}
+	}
+	return nil
+}
+
+// tell writes what has been understood, and when the answer is over its end.
+func (a *attempt) tell(over bool) *google.Error {
+	if !over {
+		return a.write(nil)
+	}
+	if failed := a.write(a.finish); failed != nil {
+		return failed
+	}
+	if !a.request.Stream {
+		a.setHeaders(a.body.Encoded)
+		a.reply.committed, a.reply.spoken = true, true
+		writeJSON(a.reply.w, http.StatusOK, a.reply.buf)
+	}
+	return nil
 }
 
 // write renders the events at hand, and after them what finish appends.
@@ -223,32 +210,6 @@ func sizeOf(ev *translate.Event) int {
 	return n
 }
 
-// end is called with what ended the stream: io.EOF, or a failure.
-func (a *attempt) end(err error) *google.Error {
-	if err != io.EOF { // not errors.Is: a failure may wrap io.EOF, and is not the end of an answer
-		return asFailure(err)
-	}
-	var state gemini.EndState
-	a.events, state = a.fold.End(a.events)
-	if state != gemini.EndComplete {
-		return a.unfinished(state)
-	}
-	for i := range a.events {
-		if ev := &a.events[i]; ev.Kind == translate.EventFinish && ev.Candidate == 0 {
-			a.record.FinishReason = ev.Finish.String()
-		}
-	}
-	if failed := a.write(a.finish); failed != nil {
-		return failed
-	}
-	if !a.request.Stream {
-		a.setHeaders(a.body.Encoded)
-		a.reply.committed, a.reply.spoken = true, true
-		writeJSON(a.reply.w, http.StatusOK, a.reply.buf)
-	}
-	return nil
-}
-
 func (a *attempt) finish(dst []byte) []byte { return a.writer.Finish(dst) }
 
 // usage is what the call cost as far as Google has said, whether or not it was completed.
@@ -257,4 +218,17 @@ func (a *attempt) usage() translate.Usage {
 		return translate.Usage{}
 	}
 	return a.fold.Usage()
+}
+
+// settle ends the lease with what follows from how the attempt went.
+func (a *attempt) settle(d rotator.Decision) {
+	a.lease.Settle(rotator.Outcome{Decision: d, Called: a.called.Load(), Tokens: int64(a.usage().Prompt)})
+}
+
+// note puts the attempt into the record, with its outcome in a word and the HTTP status if it failed.
+func (a *attempt) note(outcome string, status int) {
+	a.record.Tries = append(a.record.Tries, Try{
+		Account: a.lease.Credential().Label, Model: a.model.ID, Began: a.began, DurationMS: time.Since(a.began).Milliseconds(),
+		Called: a.called.Load(), Hedge: a.hedge, Outcome: outcome, Status: status,
+	})
 }

@@ -39,6 +39,11 @@ func asFailure(err error) *google.Error {
 	}
 }
 
+// notEncodable is a request that has no form a backend understands.
+func notEncodable(err error) *google.Error {
+	return &google.Error{Fault: &rotator.Fault{Kind: rotator.FaultRequest, Reason: "NOT_ENCODABLE", Err: err}, Client: asClientError(err)}
+}
+
 // unfinished says what is wrong with an answer that ended without a fault in the transport.
 func (a *attempt) unfinished(state gemini.EndState) *google.Error {
 	f := &rotator.Fault{Status: http.StatusOK}
