@@ -64,12 +64,14 @@ type Violation struct {
 // Quota is what a quota counts, and over which time.
 type Quota uint8
 
-// The quotas that can be counted here. Others, such as tokens of a day, are known only by being refused.
+// The quotas that can be counted here. Others, such as those of a user or on what is answered, are known only by being refused.
 const (
 	QuotaOther Quota = iota
 	QuotaRPM         // calls of a minute
 	QuotaRPD         // calls of a day
 	QuotaTPM         // prompt tokens of a minute
+	QuotaTPD         // prompt tokens of a day
+	quotaKinds
 )
 
 func (f *Fault) Error() string {

@@ -116,6 +116,9 @@ type shortage struct {
 // booking is what a call has been counted as.
 type booking struct {
 	span, day, tokens int64
+
+	last   bool   // it was the last call that the day's limit allows
+	beyond beyond // which limits it exceeds, to see whether they still hold
 }
 
 // reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns how
@@ -127,16 +130,34 @@ func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, after use, shor
 	if short = f.missing(now, &limit); short.state != "" {
 		return b, after, short, false
 	}
-	if limit.TPM > 0 && f.minute.tokens+tokens > limit.TPM {
-		f.short = true
-		short = shortage{room: limit.TPM - f.minute.tokens, until: f.minute.freed(now, 0, 1), never: tokens > limit.TPM}
+	if short, ok = f.squeeze(now, tokens, &limit); !ok {
 		return b, after, short, false
 	}
 	f.day.calls++
+	f.day.tokens += tokens
 	f.used = now
 	f.load = addCall(f.load, now)
-	b = booking{span: f.minute.add(now, tokens), day: f.day.ends, tokens: tokens}
+	b = booking{span: f.minute.add(now, tokens), day: f.day.ends, tokens: tokens, last: limit.RPD > 0 && f.day.calls == limit.RPD}
+	if f.learned != nil {
+		b.beyond = f.learned.count(f)
+	}
 	return b, use{load: f.load, left: f.left(&limit)}, short, true
+}
+
+// squeeze reports whether there is room for so many tokens, and else when there will be more. The caller holds the lock.
+func (f *facts) squeeze(now, tokens int64, l *bounds) (shortage, bool) {
+	var s shortage
+	if l.TPM > 0 && f.minute.tokens+tokens > l.TPM {
+		s = shortage{room: l.TPM - f.minute.tokens, until: f.minute.freed(now, 0, 1), never: tokens > l.TPM}
+	}
+	if room := l.TPD - f.day.tokens; l.TPD > 0 && tokens > room && (s.until == 0 || room < s.room) {
+		s = shortage{room: room, until: f.day.ends, never: s.never || tokens > l.TPD}
+	}
+	if s.until == 0 {
+		return s, true
+	}
+	f.short = true
+	return s, false
 }
 
 // use is how much a group is used: see Standing.
@@ -178,14 +199,14 @@ func (f *facts) shortage(now int64, l *Limit) shortage {
 }
 
 // missing is what is short for the smallest of calls, by all limits that hold. The caller holds the lock.
-func (f *facts) missing(now int64, l *Limit) shortage {
+func (f *facts) missing(now int64, l *bounds) shortage {
 	f.minute.slide(now)
 	f.day.roll(now)
 	var s shortage
 	if f.until > now {
 		s = shortage{state: f.state, until: f.until, absent: f.absent}
 	}
-	if l.RPD > 0 && f.day.calls >= l.RPD && f.day.ends > s.until {
+	if (over(f.day.calls, l.RPD) > 0 || over(f.day.tokens, l.TPD) > 0) && f.day.ends > s.until {
 		s = shortage{state: StateQuotaLong, until: f.day.ends}
 		f.short = true
 	}
@@ -212,15 +233,20 @@ func (f *facts) fits(now, tokens int64, l *Limit) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minute.slide(now)
+	f.day.roll(now)
 	limit := f.learned.within(now, l)
+	if limit.TPM > 0 && tokens > limit.TPM || limit.TPD > 0 && tokens > limit.TPD {
+		return math.MaxInt64
+	}
 	excess := int64(0)
 	if limit.TPM > 0 {
-		if tokens > limit.TPM {
-			return math.MaxInt64
-		}
 		excess = f.minute.tokens + tokens - limit.TPM
 	}
-	return f.minute.freed(now, over(f.minute.calls, limit.RPM), excess)
+	at := f.minute.freed(now, over(f.minute.calls, limit.RPM), excess)
+	if limit.TPD > 0 && f.day.tokens+tokens > limit.TPD {
+		at = max(at, f.day.ends)
+	}
+	return at
 }
 
 // settle corrects what a call was counted as, now that it is over. It reports whether someone who found too little should look
@@ -239,10 +265,14 @@ func (f *facts) settle(b booking, o *Outcome, began int64) (look bool) {
 		f.minute.adjust(b.span, calls, more)
 		if b.day == f.day.ends {
 			f.day.calls += calls
+			f.day.tokens += more
 		}
 	}
 	if o.served() && began > f.marked {
 		f.streak = 0
+	}
+	if o.served() && b.beyond != 0 && f.learned != nil {
+		f.learned.disprove(b.beyond)
 	}
 	if f.short && (calls < 0 || more < 0) {
 		f.short, look = false, true

@@ -5,55 +5,116 @@ import (
 	"time"
 )
 
-// believed is for how long a limit that Google named is taken for granted. A limit is kept to, so a raised one would never show by
-// itself; after this time one call more is made than it allows. If Google refuses that, the limit holds for as long again. One refused
-// call in two weeks is little even of the smallest quotas, and a lowered limit shows at once.
-const believed = 14 * 24 * time.Hour
+// A limit that Google named is kept to, so a raised one would never show by itself. After some time it is doubted: one call more is made
+// than it allows. If Google refuses that, the limit holds for as long again; if not, it is forgotten until the next refusal. One refused
+// call in two weeks is little even of the smallest quotas, and one in so many calls is little of large ones. A lowered limit shows at
+// once.
+const (
+	believed      = 14 * 24 * time.Hour
+	believedLeast = 24 * time.Hour // however many calls were made
+	believedCalls = 500
+	// doubtedTokens is by which part of it a doubted limit on tokens may be exceeded.
+	doubtedTokens = 4
+)
 
 // learned are the limits that Google has named in refusals. They are facts, and hold besides those of the configuration. Moments are
 // Unix times in nanoseconds.
 type learned struct {
-	rpm, rpd, tpm learnedLimit
+	limits [quotaKinds]learnedLimit
+	calls  int64 // made since something was learned
 }
 
 type learnedLimit struct {
 	id    string // Google's name of the quota
-	value int64
-	until int64
+	value int64  // 0 for none
+	until int64  // when it is doubted at the latest
+	soon  int64  // when it is at the soonest
+	after int64  // of learned.calls, when it may be soon
 }
+
+// bounds are the limits that hold: those of the configuration, and what is learned besides.
+type bounds struct {
+	Limit
+	TPD int64 // prompt tokens of a day
+}
+
+// beyond is a set of quotas.
+type beyond uint8
 
 // set remembers a limit that Google named. Of one quota the latest word counts, whether higher or lower than the one before; of two
 // quotas that count the same, such as a model's and a region's, the tighter. What is no limit on something counted here is no news.
 func (n *learned) set(v *Violation, now int64) {
-	l := [...]*learnedLimit{QuotaOther: nil, QuotaRPM: &n.rpm, QuotaRPD: &n.rpd, QuotaTPM: &n.tpm}[v.Quota]
-	if l == nil || v.Value <= 0 || l.until > now && l.id != v.QuotaID && l.value < v.Value {
+	l := &n.limits[v.Quota]
+	if v.Quota == QuotaOther || v.Value <= 0 || l.id != v.QuotaID && l.value > 0 && l.value < v.Value && !n.doubts(l, now) {
 		return
 	}
 	*l = learnedLimit{id: v.QuotaID, value: v.Value, until: now + int64(believed)}
+	n.believe(l, now)
 }
 
-// inherit takes over the limits that another bucket knew and this does not.
-func (n *learned) inherit(other *learned) {
-	for _, pair := range [...][2]*learnedLimit{{&n.rpm, &other.rpm}, {&n.rpd, &other.rpd}, {&n.tpm, &other.tpm}} {
-		if pair[0].until < pair[1].until {
-			*pair[0] = *pair[1]
+// believe has a limit hold until it is time to doubt it.
+func (n *learned) believe(l *learnedLimit, now int64) {
+	l.soon, l.after = now+int64(believedLeast), n.calls+believedCalls
+}
+
+func (n *learned) doubts(l *learnedLimit, now int64) bool {
+	return l.until <= now || l.soon <= now && l.after <= n.calls
+}
+
+// inherit takes over the limits that another bucket knew and this does not, or not as well.
+func (n *learned) inherit(other *learned, now int64) {
+	for q := range n.limits {
+		if l := &n.limits[q]; l.until < other.limits[q].until {
+			*l = other.limits[q]
+			n.believe(l, now)
 		}
 	}
 }
 
 // within is the tighter of configured limits and the learned ones, of which there may be none.
-func (n *learned) within(now int64, l *Limit) Limit {
+func (n *learned) within(now int64, l *Limit) bounds {
 	if n == nil {
-		return *l
+		return bounds{Limit: *l}
 	}
-	return Limit{RPM: n.rpm.within(now, l.RPM), RPD: n.rpd.within(now, l.RPD), TPM: n.tpm.within(now, l.TPM)}
+	return bounds{
+		Limit: Limit{RPM: n.limit(QuotaRPM, now, l.RPM), RPD: n.limit(QuotaRPD, now, l.RPD), TPM: n.limit(QuotaTPM, now, l.TPM)},
+		TPD:   n.limit(QuotaTPD, now, 0),
+	}
 }
 
-func (l *learnedLimit) within(now, configured int64) int64 {
-	if l.until <= now {
+func (n *learned) limit(q Quota, now, configured int64) int64 {
+	l := &n.limits[q]
+	switch {
+	case l.value == 0:
 		return configured
+	case !n.doubts(l, now):
+		return tighter(l.value, configured)
+	case q == QuotaTPM, q == QuotaTPD:
+		return tighter(l.value+l.value/doubtedTokens, configured)
+	default:
+		return tighter(l.value+1, configured)
 	}
-	return tighter(l.value, configured)
+}
+
+// count counts a call. It returns which of the limits is exceeded now, because it was doubted. The caller holds the lock of the facts.
+func (n *learned) count(f *facts) beyond {
+	n.calls++
+	var b beyond
+	for q, used := range [quotaKinds]int64{QuotaRPM: f.minute.calls, QuotaRPD: f.day.calls, QuotaTPM: f.minute.tokens, QuotaTPD: f.day.tokens} {
+		if l := &n.limits[q]; l.value > 0 && used > l.value {
+			b |= 1 << q
+		}
+	}
+	return b
+}
+
+// disprove forgets limits that Google let be exceeded.
+func (n *learned) disprove(b beyond) {
+	for q := range n.limits {
+		if b&(1<<q) != 0 {
+			n.limits[q] = learnedLimit{}
+		}
+	}
 }
 
 // refuse remembers that Google refused the model: for how long, and what it said about its limits. It reports whether the model was
@@ -122,11 +183,12 @@ func (f *facts) absorb(other *facts, now int64) {
 	}
 	if day.ends == f.day.ends {
 		f.day.calls += day.calls
+		f.day.tokens += day.tokens
 	}
 	if f.learned == nil {
 		f.learned = &learned{}
 	}
-	f.learned.inherit(&known)
+	f.learned.inherit(&known, now)
 	f.load = max(f.load, load)
 	if until > f.until {
 		f.until, f.state, f.absent, f.told = until, state, absent, told
@@ -138,8 +200,8 @@ const minutesOfADay = 24 * 60
 
 // left is the binary logarithm of the calls that the tightest of the limits leaves until the day ends; NaN when there is no limit. What
 // was spent of the minute is not taken off, because that is back within the minute; Standing.Load tells it.
-func (f *facts) left(l *Limit) float64 {
-	if l.RPM|l.RPD|l.TPM == 0 {
+func (f *facts) left(l *bounds) float64 {
+	if l.RPM|l.RPD|l.TPM|l.TPD == 0 {
 		return math.NaN()
 	}
 	calls := math.Inf(1)
@@ -151,6 +213,9 @@ func (f *facts) left(l *Limit) float64 {
 	}
 	if l.TPM > 0 && f.minute.tokens > 0 {
 		calls = min(calls, float64(l.TPM)*minutesOfADay*float64(f.minute.calls)/float64(f.minute.tokens))
+	}
+	if l.TPD > 0 && f.day.tokens > 0 {
+		calls = min(calls, float64(l.TPD-f.day.tokens)*float64(f.day.calls)/float64(f.day.tokens))
 	}
 	if math.IsInf(calls, 1) {
 		return math.NaN()

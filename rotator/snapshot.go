@@ -178,13 +178,12 @@ func (f *facts) snapshot(model string, now int64, l *Limit) ModelAccount {
 	defer f.mu.Unlock()
 	m := ModelAccount{Model: model, State: StateReady}
 	limit := f.learned.within(now, l)
-	l = &limit
-	if s := f.missing(now, l); s.state != "" {
+	if s := f.missing(now, &limit); s.state != "" {
 		m.State, m.Reason, m.Until = StateCooling, s.state, seconds(s.until)
 	}
-	m.RPM = Usage{Used: f.minute.calls, Limit: l.RPM}
-	m.TPM = Usage{Used: f.minute.tokens, Limit: l.TPM}
-	m.RPD = Usage{Used: f.day.calls, Limit: l.RPD, ResetsAt: seconds(f.day.ends)}
+	m.RPM = Usage{Used: f.minute.calls, Limit: limit.RPM}
+	m.TPM = Usage{Used: f.minute.tokens, Limit: limit.TPM}
+	m.RPD = Usage{Used: f.day.calls, Limit: limit.RPD, ResetsAt: seconds(f.day.ends)}
 	return m
 }
 

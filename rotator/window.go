@@ -83,15 +83,15 @@ func (w *window) freed(now, calls, tokens int64) int64 {
 	return at
 }
 
-// day counts the calls of a day of Google's.
+// day counts the calls of a day of Google's, and the tokens of their prompts.
 type day struct {
-	ends  int64
-	calls int64
+	ends          int64
+	calls, tokens int64
 }
 
 func (d *day) roll(now int64) {
 	if now >= d.ends {
-		d.calls, d.ends = 0, nextMidnight(time.Unix(0, now)).UnixNano()
+		*d = day{ends: nextMidnight(time.Unix(0, now)).UnixNano()}
 	}
 }
 
