@@ -151,7 +151,12 @@ func resolveOptions(o proxyconfig.CredentialOptions) (proxyconfig.CredentialOpti
 	return o, nil
 }
 
-// warnOfCodeAssist says once per handler what the operator of such accounts has to know.
+// CodeAssistTerms is what the operator of Code Assist accounts has to know.
+const CodeAssistTerms = "Google's terms do not allow third-party software to use Gemini Code Assist, and accounts have been banned for " +
+	"it; consumer accounts have been refused since 2026-06-18, only those with a Code Assist Standard or Enterprise licence are served. " +
+	"API keys and service accounts are the supported way"
+
+// warnOfCodeAssist says so once per handler.
 func (a *assembly) warnOfCodeAssist() {
 	var labels []string
 	for _, cred := range a.credentials {
@@ -162,7 +167,5 @@ func (a *assembly) warnOfCodeAssist() {
 	if len(labels) == 0 {
 		return
 	}
-	a.logger.Warn("Google's terms do not allow third-party software to use Gemini Code Assist, and accounts have been banned for it; "+
-		"consumer accounts have been refused since 2026-06-18, only those with a Code Assist Standard or Enterprise licence are served. "+
-		"API keys and service accounts are the supported way", zap.Strings("accounts", labels))
+	a.logger.Warn(CodeAssistTerms, zap.Strings("accounts", labels))
 }
