@@ -20,14 +20,27 @@ type Config struct {
 	// Default: `{"policy": "headroom"}`
 	PolicyRaw json.RawMessage `json:"policy,omitempty" caddy:"namespace=http.gemini_proxy.policies inline_key=policy"`
 
+	// How long a conversation stays with the account that served it last, after its latest request: Google keeps the beginnings of
+	// prompts cached per project, and charges less for what it has cached. A conversation moves to another account when its own is out
+	// of quota. `0` lets the policy choose for each request anew.
+	//
+	// Default: `1h`
+	Affinity *caddy.Duration `json:"affinity,omitempty"`
+
 	// Ceilings on what is spent per quota group and model. Of several whose patterns match a model, all hold.
 	Limits []Limit `json:"limit,omitempty"`
 
 	// How long an account rests for a model when Google refuses it without naming a time.
 	Cooldown Cooldown `json:"cooldown,omitzero"`
 
-	// How often, and for how long, a request is tried before its client sees an error.
+	// How often, and for how long, a request is tried or waits before its client sees an error.
 	Retry Retry `json:"retry,omitzero"`
+
+	// How many requests may be sent to a second account as well, in percent, when the first takes longer to begin its answer than
+	// 95 % of answers lately did. The answer that begins first is taken, and the other call is cancelled; Google may charge for both.
+	//
+	// Default: none
+	Hedge int `json:"hedge,omitempty"`
 
 	// The model that answers requests which name none.
 	//
@@ -83,6 +96,12 @@ type Config struct {
 	//
 	// Default: `2m`
 	IdleTimeout caddy.Duration `json:"idle_timeout,omitempty"`
+
+	// Where to keep what is known about the accounts, so that it outlives the process: access tokens, cooldowns, what was used of
+	// quotas, learned limits, and what operators have disabled. Never the credentials themselves.
+	//
+	// Default: `{"state": "storage"}`
+	StateRaw json.RawMessage `json:"state,omitempty" caddy:"namespace=http.gemini_proxy.state inline_key=state"`
 }
 
 // Limit is what one quota group may spend on the models a pattern matches, each model counted on its own. Requests beyond it go to
@@ -107,7 +126,7 @@ type Cooldown struct {
 	Max caddy.Duration `json:"max,omitempty"`
 }
 
-// Retry bounds the attempts of one request. An attempt is repeated only while nothing of an answer has reached the client.
+// Retry bounds what is done for one request. An attempt is repeated only while nothing of an answer has reached the client.
 type Retry struct {
 	// Calls to Google per request, the first one included.
 	//
@@ -122,6 +141,15 @@ type Retry struct {
 	//
 	// Default: `20`
 	Budget int `json:"budget,omitempty"`
+	// How long a request waits for a quota to come back, when every account is out of it, rather than be refused at once. A request
+	// whose quota comes back later than that is refused at once anyway. `0` never waits.
+	//
+	// Default: `10s`
+	MaxWait *caddy.Duration `json:"max_wait,omitempty"`
+	// How many requests may wait at the same time.
+	//
+	// Default: `1000`
+	Queue int `json:"queue,omitempty"`
 }
 
 // Model adds a name that clients may ask for, or changes what one does.

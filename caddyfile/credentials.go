@@ -127,9 +127,7 @@ func (o *CredentialOptions) UnmarshalBlock(d *caddyfile.Dispenser) error {
 		case "label":
 			o.Label, err = text(d)
 		case "weight":
-			var n int64
-			n, err = count(d)
-			o.Weight = int(n)
+			o.Weight, err = smallCount(d)
 		case "models":
 			o.Models, err = patterns(d)
 		default:

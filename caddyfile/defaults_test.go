@@ -20,7 +20,8 @@ func TestDefaultsFillInWhatWasLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"cooldown":{"min":5000000000,"max":3600000000000},"retry":{"attempts":4,"duration":60000000000,"budget":20},` +
+	want := `{"affinity":3600000000000,"cooldown":{"min":5000000000,"max":3600000000000},` +
+		`"retry":{"attempts":4,"duration":60000000000,"budget":20,"max_wait":10000000000,"queue":1000},` +
 		`"default_model":"gemini-3-flash-preview","surfaces":["chat"],"thinking":"auto","max_body":33554432,"keepalive":15000000000,` +
 		`"first_token_timeout":300000000000,"idle_timeout":120000000000}`
 	if string(got) != want {
@@ -36,12 +37,14 @@ func TestDefaultsLeaveWhatWasSaid(t *testing.T) {
 	c := proxyconfig.Config{
 		Cooldown:  proxyconfig.Cooldown{Min: caddy.Duration(2 * time.Hour)},
 		Keepalive: &off,
+		Affinity:  &off,
+		Retry:     proxyconfig.Retry{MaxWait: &off},
 		Thinking:  "hidden",
 		Models:    []proxyconfig.Model{{Name: "a"}, {Name: "b", UpstreamName: "c"}},
 	}
 	c.SetDefaults(func(string) string { return "true" })
-	if *c.Keepalive != 0 {
-		t.Errorf("keepalive 0 became %v", time.Duration(*c.Keepalive))
+	if *c.Keepalive != 0 || *c.Affinity != 0 || *c.Retry.MaxWait != 0 {
+		t.Errorf("0 became keepalive %d, affinity %d, max_wait %d", *c.Keepalive, *c.Affinity, *c.Retry.MaxWait)
 	}
 	if c.Cooldown.Max != c.Cooldown.Min {
 		t.Errorf("a minimum cooldown above the default maximum must raise it: %v", time.Duration(c.Cooldown.Max))
@@ -98,6 +101,11 @@ func TestValidateRefusesJSONThatNoCaddyfileCouldMean(t *testing.T) {
 		"negative retry duration":      `{"retry": {"duration": -1}}`,
 		"negative retry budget":        `{"retry": {"budget": -1}}`,
 		"retry budget over 100":        `{"retry": {"budget": 101}}`,
+		"negative max_wait":            `{"retry": {"max_wait": -1}}`,
+		"negative queue":               `{"retry": {"queue": -1}}`,
+		"negative affinity":            `{"affinity": -1}`,
+		"negative hedge":               `{"hedge": -1}`,
+		"hedge over 100":               `{"hedge": 101}`,
 		"negative body size":           `{"max_body": -1}`,
 		"negative first token timeout": `{"first_token_timeout": -1}`,
 		"negative idle timeout":        `{"idle_timeout": -1}`,

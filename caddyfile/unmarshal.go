@@ -25,13 +25,17 @@ import (
 //	        models        <patterns...>
 //	    }
 //	    policy   <name> [<args...>]
+//	    affinity off|<duration>
 //	    limit    <model_pattern> [rpm <n>] [rpd <n>] [tpm <n>]
 //	    cooldown <min> [<max>]
 //	    retry {
 //	        attempts <n>
 //	        duration <duration>
 //	        budget   <percent>
+//	        max_wait <duration>
+//	        queue    <n>
 //	    }
+//	    hedge <percent>
 //
 //	    # what is offered
 //	    default_model <name>
@@ -53,10 +57,14 @@ import (
 //	    keepalive           <duration>
 //	    first_token_timeout <duration>
 //	    idle_timeout        <duration>
+//
+//	    # state
+//	    state storage|memory
 //	}
 //
 // The lines credentials, limit, model and endpoint may be repeated. Sources of credentials are modules in the namespace
-// http.gemini_proxy.credentials, policies in http.gemini_proxy.policies, transports in http.reverse_proxy.transport.
+// http.gemini_proxy.credentials, policies in http.gemini_proxy.policies, transports in http.reverse_proxy.transport, and what keeps
+// state in http.gemini_proxy.state.
 func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the directive's name
 	if err := nothing(d); err != nil {
@@ -86,12 +94,16 @@ func (c *Config) unmarshalSubdirective(d *caddyfile.Dispenser, name string) (err
 		err = c.unmarshalCredentials(d)
 	case "policy":
 		c.PolicyRaw, err = guest[rotator.Policy](d, "http.gemini_proxy.policies.", "policy")
+	case "affinity":
+		c.Affinity, err = durationOrOff(d)
 	case "limit":
 		err = c.unmarshalLimit(d)
 	case "cooldown":
 		err = c.Cooldown.unmarshal(d)
 	case "retry":
 		err = c.Retry.unmarshal(d)
+	case "hedge":
+		c.Hedge, err = percent(d)
 	case "default_model":
 		c.DefaultModel, err = text(d)
 	case "model":
@@ -109,13 +121,13 @@ func (c *Config) unmarshalSubdirective(d *caddyfile.Dispenser, name string) (err
 	case "max_body":
 		c.MaxBody, err = size(d)
 	case "keepalive":
-		var keepalive caddy.Duration
-		keepalive, err = durationOrZero(d)
-		c.Keepalive = &keepalive
+		c.Keepalive, err = durationOrZero(d)
 	case "first_token_timeout":
 		c.FirstTokenTimeout, err = duration(d)
 	case "idle_timeout":
 		c.IdleTimeout, err = duration(d)
+	case "state":
+		c.StateRaw, err = guest[caddy.Module](d, "http.gemini_proxy.state.", "state")
 	case "{":
 		err = d.Err("unexpected block: the line it belongs to takes none")
 	default:
@@ -187,7 +199,7 @@ func (c *Cooldown) unmarshal(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unmarshal reads: retry { attempts <n>; duration <duration>; budget <percent> }
+// unmarshal reads: retry { attempts <n>; duration <duration>; budget <percent>; max_wait <duration>; queue <n> }
 func (r *Retry) unmarshal(d *caddyfile.Dispenser) error {
 	if err := nothing(d); err != nil {
 		return err
@@ -201,13 +213,15 @@ func (r *Retry) unmarshal(d *caddyfile.Dispenser) error {
 		var err error
 		switch option {
 		case "attempts":
-			var n int64
-			n, err = count(d)
-			r.Attempts = int(n)
+			r.Attempts, err = smallCount(d)
 		case "duration":
 			r.Duration, err = duration(d)
 		case "budget":
 			r.Budget, err = percent(d)
+		case "max_wait":
+			r.MaxWait, err = durationOrZero(d)
+		case "queue":
+			r.Queue, err = smallCount(d)
 		default:
 			err = d.Errf("unrecognized option of retry '%s'", option)
 		}
@@ -216,7 +230,7 @@ func (r *Retry) unmarshal(d *caddyfile.Dispenser) error {
 		}
 	}
 	if len(seen) == 0 {
-		return d.Err("retry needs a block that says attempts, duration or budget")
+		return d.Err("retry needs a block that says attempts, duration, budget, max_wait or queue")
 	}
 	return nil
 }

@@ -39,20 +39,20 @@ func thinkingNames() []string {
 // SetDefaults fills in what the operator left out, except for the guests. The environment is asked for the two variables that the
 // default of Thinking depends on.
 func (c *Config) SetDefaults(getenv func(string) string) {
+	setDefault(&c.Affinity, new(caddy.Duration(time.Hour)))
 	setDefault(&c.Cooldown.Min, caddy.Duration(5*time.Second))
 	setDefault(&c.Cooldown.Max, max(caddy.Duration(time.Hour), c.Cooldown.Min))
 	setDefault(&c.Retry.Attempts, 4)
 	setDefault(&c.Retry.Duration, caddy.Duration(time.Minute))
 	setDefault(&c.Retry.Budget, 20)
+	setDefault(&c.Retry.MaxWait, new(caddy.Duration(10*time.Second)))
+	setDefault(&c.Retry.Queue, 1000)
 	setDefault(&c.DefaultModel, "gemini-3-flash-preview")
 	setDefault(&c.Thinking, defaultThinking(getenv))
 	setDefault(&c.MaxBody, 32<<20)
 	setDefault(&c.FirstTokenTimeout, caddy.Duration(5*time.Minute))
 	setDefault(&c.IdleTimeout, caddy.Duration(2*time.Minute))
-	if c.Keepalive == nil {
-		keepalive := caddy.Duration(15 * time.Second)
-		c.Keepalive = &keepalive
-	}
+	setDefault(&c.Keepalive, new(caddy.Duration(15*time.Second)))
 	if len(c.Surfaces) == 0 {
 		c.Surfaces = slices.Clone(surfaces)
 	}
@@ -134,6 +134,11 @@ func (c *Config) validateNumbers() error {
 		{"retry attempts", int64(c.Retry.Attempts)},
 		{"retry duration", int64(c.Retry.Duration)},
 		{"retry budget", int64(c.Retry.Budget)},
+		{"retry max_wait", orZero(c.Retry.MaxWait)},
+		{"retry queue", int64(c.Retry.Queue)},
+		{"hedge", int64(c.Hedge)},
+		{"affinity", orZero(c.Affinity)},
+		{"keepalive", orZero(c.Keepalive)},
 		{"max_body", c.MaxBody},
 		{"first_token_timeout", int64(c.FirstTokenTimeout)},
 		{"idle_timeout", int64(c.IdleTimeout)},
@@ -145,10 +150,17 @@ func (c *Config) validateNumbers() error {
 	if c.Retry.Budget > 100 {
 		return fmt.Errorf("retry budget must be a percentage from 1 to 100, not %d", c.Retry.Budget)
 	}
-	if c.Keepalive != nil && *c.Keepalive < 0 {
-		return errNegative("keepalive")
+	if c.Hedge > 100 {
+		return fmt.Errorf("hedge must be a percentage from 1 to 100, not %d", c.Hedge)
 	}
 	return nil
+}
+
+func orZero(d *caddy.Duration) int64 {
+	if d == nil {
+		return 0
+	}
+	return int64(*d)
 }
 
 func (l Limit) validate() error {

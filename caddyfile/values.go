@@ -91,12 +91,17 @@ func patterns(d *caddyfile.Dispenser) ([]string, error) {
 	return values, nil
 }
 
-// count reads an option's only argument, a whole number of at least 1.
-func count(d *caddyfile.Dispenser) (int64, error) {
+// smallCount reads an option's only argument, a whole number of at least 1.
+func smallCount(d *caddyfile.Dispenser) (int, error) {
+	name := d.Val()
 	if d.CountRemainingArgs() > 1 {
-		return 0, d.Errf("%s takes exactly one argument", d.Val())
+		return 0, d.Errf("%s takes exactly one argument", name)
 	}
-	return nextCount(d)
+	n, err := nextCount(d)
+	if err == nil && n > math.MaxInt32 {
+		err = d.Errf("%s is too large", name)
+	}
+	return int(n), err
 }
 
 // nextCount reads the next argument as a whole number of at least 1. Digits may be grouped with underscores.
@@ -171,17 +176,34 @@ func durations(d *caddyfile.Dispenser, limit int) ([]caddy.Duration, error) {
 }
 
 // durationOrZero is like duration, for options that 0 switches off.
-func durationOrZero(d *caddyfile.Dispenser) (caddy.Duration, error) {
+func durationOrZero(d *caddyfile.Dispenser) (*caddy.Duration, error) {
 	name := d.Val()
 	arg, err := text(d)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	value, err := caddy.ParseDuration(arg)
 	if err != nil || value < 0 {
-		return 0, d.Errf("%s must be a duration such as 15s, or 0, not '%s'", name, arg)
+		return nil, d.Errf("%s must be a duration such as 15s, or 0, not '%s'", name, arg)
 	}
-	return caddy.Duration(value), nil
+	return new(caddy.Duration(value)), nil
+}
+
+// durationOrOff is like duration, for options that the word off switches off; that is 0.
+func durationOrOff(d *caddyfile.Dispenser) (*caddy.Duration, error) {
+	name := d.Val()
+	arg, err := text(d)
+	if err != nil {
+		return nil, err
+	}
+	if arg == "off" {
+		return new(caddy.Duration(0)), nil
+	}
+	value, err := caddy.ParseDuration(arg)
+	if err != nil || value <= 0 {
+		return nil, d.Errf("%s must be off or a duration such as 1h, not '%s'", name, arg)
+	}
+	return new(caddy.Duration(value)), nil
 }
 
 // guest reads the name of a module in a namespace, lets the module read the rest of the line and its block, and returns its JSON

@@ -3,10 +3,12 @@
 package accounts
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 )
@@ -16,16 +18,15 @@ import (
 var (
 	accounts = caddy.NewUsagePool()
 	groups   = caddy.NewUsagePool()
-	models   = caddy.NewUsagePool()
+	shared   = caddy.NewUsagePool() // what there is one of
+	stores   = caddy.NewUsagePool() // what is kept in each place
 )
-
-// modelsKey is the one key of models: what is overloaded is so for everybody.
-const modelsKey = "models"
 
 // Hold is what one handler holds of the shared state. It remembers each thing as it is taken, so that Release gives back exactly that,
 // however far the handler got. The zero Hold holds nothing. A Hold is not safe for concurrent use; what it gives out is.
 type Hold struct {
 	taken []taken
+	kept  []*holding
 	pools []*rotator.Pool
 }
 
@@ -36,7 +37,11 @@ type taken struct {
 
 // Account takes the state of the account with the given fingerprint.
 func (h *Hold) Account(id string) *rotator.Account {
-	return take(h, accounts, id, func() *account { return &account{rotator.NewAccount(id)} }).Account
+	return take(h, accounts, id, func() *account {
+		a := rotator.NewAccount(id)
+		a.Watch(func() { urgent(id) })
+		return &account{a}
+	}).Account
 }
 
 // Group takes what is known about a backend's quota group.
@@ -45,14 +50,34 @@ func (h *Hold) Group(backend, name string) *rotator.Group {
 	return take(h, groups, key, func() *group { return &group{rotator.NewGroup()} }).Group
 }
 
-// Models takes what is known about overloaded models.
-func (h *Hold) Models() *rotator.Models {
-	return take(h, models, modelsKey, func() *breaker { return &breaker{rotator.NewModels()} }).Models
+// Models takes what is known about overloaded models: what is overloaded is so for everybody.
+func (h *Hold) Models() *rotator.Models { return one(h, "models", rotator.NewModels) }
+
+// Projects takes what is known about which quota groups are one.
+func (h *Hold) Projects() *rotator.Projects { return one(h, "projects", rotator.NewProjects) }
+
+// Affinity takes which account served a conversation last.
+func (h *Hold) Affinity() *rotator.Affinity { return one(h, "affinity", rotator.NewAffinity) }
+
+// Keep adds what a store knows about the accounts, of those that nobody keeps there yet, and has what is learned about them written
+// there until Release. ctx bounds the loading, which takes some seconds at most; what goes wrong with it is logged, and no reason not to
+// serve. A nil store keeps nothing.
+func (h *Hold) Keep(ctx context.Context, store Store, candidates []rotator.Candidate, logger *zap.Logger) {
+	if store == nil {
+		return
+	}
+	kept := &holding{keeper: take(h, stores, store.Place(), newKeeper), store: store, projects: h.Projects(), logger: logger}
+	kept.keeper.hold(ctx, kept, candidates)
+	h.kept = append(h.kept, kept)
 }
 
 // Release gives everything back. Later calls give back only what was taken since.
 func (h *Hold) Release() error {
 	h.releasePools()
+	for _, kept := range h.kept {
+		kept.release()
+	}
+	h.kept = nil
 	errs := make([]error, len(h.taken))
 	for i, t := range h.taken {
 		_, errs[i] = t.pool.Delete(t.key)
@@ -67,6 +92,11 @@ func take[T caddy.Destructor](h *Hold, pool *caddy.UsagePool, key any, construct
 	return value.(T)
 }
 
+// one takes something that there is one of for all handlers.
+func one[T any](h *Hold, name string, construct func() *T) *T {
+	return take(h, shared, name, func() fact[T] { return fact[T]{construct()} }).value
+}
+
 // References returns how many handlers hold the account with the given fingerprint.
 func References(id string) int {
 	n, _ := accounts.References(id)
@@ -75,9 +105,9 @@ func References(id string) int {
 
 // The values of the pools: what Caddy destructs when nobody holds it any more.
 type (
-	account struct{ *rotator.Account }
-	group   struct{ *rotator.Group }
-	breaker struct{ *rotator.Models }
+	account     struct{ *rotator.Account }
+	group       struct{ *rotator.Group }
+	fact[T any] struct{ value *T }
 )
 
 // Destruct stops the refreshing of the account's token. Requests that still use the account go on.
@@ -86,5 +116,6 @@ func (a *account) Destruct() error {
 	return nil
 }
 
-func (*group) Destruct() error   { return nil }
-func (*breaker) Destruct() error { return nil }
+func (*group) Destruct() error { return nil }
+
+func (fact[T]) Destruct() error { return nil }

@@ -18,10 +18,11 @@ type room struct {
 }
 
 const (
-	caddy  = "github.com/caddyserver/caddy/v2"
-	json2  = "github.com/go-json-experiment/json"
-	oauth2 = "golang.org/x/oauth2"
-	zap    = "go.uber.org/zap"
+	caddy     = "github.com/caddyserver/caddy/v2"
+	certmagic = "github.com/caddyserver/certmagic"
+	json2     = "github.com/go-json-experiment/json"
+	oauth2    = "golang.org/x/oauth2"
+	zap       = "go.uber.org/zap"
 )
 
 // rooms is every package by its path in the module; "." is the root.
@@ -37,14 +38,17 @@ var rooms = map[string]room{
 	"internal/arrows":      {},
 	"internal/golden":      {},
 	"caddyfile":            {own: []string{"rotator", "translate"}, other: []string{caddy, "github.com/dustin/go-humanize"}},
-	"internal/accounts":    {own: []string{"rotator"}, other: []string{caddy}},
+	"internal/accounts":    {own: []string{"rotator"}, other: []string{caddy, zap}},
 	"internal/guests": {
-		own:   []string{"caddyfile", "rotator", "translate", "translate/openai", "internal/google"},
-		other: []string{caddy, zap},
+		own:   []string{"caddyfile", "rotator", "translate", "translate/openai", "internal/accounts", "internal/google"},
+		other: []string{caddy, certmagic, zap},
 	},
 	"internal/observe": {own: []string{"rotator", "internal/gateway"}, other: []string{caddy, zap}},
 	"internal/admin": {
-		own:   []string{"caddyfile", "rotator", "internal/accounts", "internal/guests", "internal/googlesim"},
+		own: []string{
+			"caddyfile", "rotator", "translate", "translate/gemini", "internal/accounts", "internal/gateway", "internal/google", "internal/googlesim",
+			"internal/guests", "internal/observe",
+		},
 		other: []string{caddy, "github.com/spf13/cobra"},
 	},
 	".": {

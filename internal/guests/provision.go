@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	proxyconfig "github.com/gemini-proxy/caddy-gemini-proxy/caddyfile"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accounts"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 )
@@ -66,6 +67,18 @@ func Policy(ctx caddy.Context, config *proxyconfig.Config) (rotator.Policy, erro
 		return nil, nil
 	}
 	return load[rotator.Policy](ctx, config, "PolicyRaw", "policy")
+}
+
+// State loads what says where the state is kept: Caddy's storage if the configuration does not say.
+func State(ctx caddy.Context, config *proxyconfig.Config) (accounts.State, error) {
+	if config.StateRaw != nil {
+		return load[accounts.State](ctx, config, "StateRaw", "state")
+	}
+	storage, err := ctx.LoadModuleByID("http.gemini_proxy.state.storage", nil)
+	if err != nil {
+		return nil, fmt.Errorf("loading state: %w", err)
+	}
+	return storage.(accounts.State), nil
 }
 
 // load loads the module in a field of the configuration. It must be a T.
