@@ -9,6 +9,8 @@ type Request struct {
 	Model string
 	// Stream is true when the client wants the answer as it comes.
 	Stream bool
+	// Conversation is the client's own name for what the request continues; empty when it gives none. It is only compared.
+	Conversation string
 
 	Messages   []Message
 	Tools      []Tool

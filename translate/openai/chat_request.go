@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -49,6 +50,10 @@ type chatRequest struct {
 	ExtraBody        optional[extraBody]      `json:"extra_body"`
 	Usage            optional[usageOptions]   `json:"usage"`
 
+	PromptCacheKey optional[string]       `json:"prompt_cache_key"`
+	SessionID      optional[string]       `json:"session_id"`
+	Metadata       optional[chatMetadata] `json:"metadata"`
+
 	Rest jsontext.Value `json:",embed"`
 }
 
@@ -59,6 +64,22 @@ type streamOptions struct {
 // usageOptions is OpenRouter's way of asking for what stream_options.include_usage asks for.
 type usageOptions struct {
 	Include bool `json:"include"`
+}
+
+// chatMetadata is the client's own notes. In Anthropic's protocol user_id is where clients say which session a request belongs to, and
+// some of them keep to that here.
+type chatMetadata struct {
+	UserID optional[string] `json:"user_id"`
+	Rest   jsontext.Value   `json:",embed"`
+}
+
+// ignored reports whether there is anything in it that has no effect.
+func (m *chatMetadata) ignored() bool { return m.UserID.odd || len(m.Rest) > len("{}") }
+
+// conversation is the client's name for the conversation. OpenAI's key for its prompt cache says best what is wanted; session_id is
+// OpenRouter's.
+func (r *chatRequest) conversation() string {
+	return cmp.Or(r.PromptCacheKey.or(), r.SessionID.or(), r.Metadata.or().UserID.or())
 }
 
 // stopSequences is a string, a list of strings, or null.
@@ -99,7 +120,7 @@ func (r *chatRequest) translate() (*translate.Request, *translate.Error) {
 		return nil, translate.Invalid("messages", "empty_array",
 			"Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")
 	}
-	request := &translate.Request{Model: r.Model, Stream: r.Stream}
+	request := &translate.Request{Model: r.Model, Stream: r.Stream, Conversation: r.conversation()}
 	for _, step := range []func(*chatRequest, *translate.Request) *translate.Error{
 		(*chatRequest).refuseUnsupported, (*chatRequest).addSampling, (*chatRequest).addFormat, (*chatRequest).addTools,
 		(*chatRequest).addReasoning, (*chatRequest).addMessages,
@@ -290,6 +311,9 @@ func (r *chatRequest) nameIgnored(to *translate.Request) {
 		{"google", r.Google.odd},
 		{"extra_body", r.ExtraBody.odd},
 		{"usage", r.Usage.odd},
+		{"prompt_cache_key", r.PromptCacheKey.odd},
+		{"session_id", r.SessionID.odd},
+		{"metadata", r.Metadata.odd || r.Metadata.value != nil && r.Metadata.value.ignored()},
 	} {
 		if o.odd {
 			to.Ignored = append(to.Ignored, o.name)

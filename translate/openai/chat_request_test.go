@@ -174,7 +174,10 @@ func TestWhatHasNoEffectIsNamed(t *testing.T) {
 		``: nil,
 		`"logit_bias":{"50256":-100},"prediction":{"type":"content","content":"x"},"verbosity":"low"`: {"logit_bias", "prediction", "verbosity"},
 		`"store":false,"metadata":{},"user":"","logit_bias":null,"tools":[],"logprobs":false`:         nil,
-		`"store":true,"metadata":{"a":"b"},"user":"u"`:                                                {"store", "metadata", "user"},
+		`"store":true,"metadata":{"a":"b"},"user":"u"`:                                                {"metadata", "store", "user"},
+		`"metadata":{"user_id":"u"},"prompt_cache_key":"k","session_id":"s"`:                          nil,
+		`"metadata":{"user_id":"u","a":"b"}`:                                                          {"metadata"},
+		`"metadata":{"user_id":1},"prompt_cache_key":1,"session_id":{}`:                               {"prompt_cache_key", "session_id", "metadata"},
 		`"service_tier":"auto"`:                      nil,
 		`"service_tier":"flex"`:                      {"service_tier"},
 		`"parallel_tool_calls":false`:                {"parallel_tool_calls"},
@@ -191,6 +194,21 @@ func TestWhatHasNoEffectIsNamed(t *testing.T) {
 		request, _ := mustDecode(t, with(body))
 		if !slices.Equal(request.Ignored, want) {
 			t.Errorf("%s: %q, want %q", body, request.Ignored, want)
+		}
+	}
+}
+
+func TestConversationIsWhatTheClientCallsIt(t *testing.T) {
+	for body, want := range map[string]string{
+		``: "",
+		`"prompt_cache_key":"key","session_id":"session","metadata":{"user_id":"user"},"user":"u"`: "key",
+		`"prompt_cache_key":"","session_id":"session","metadata":{"user_id":"user"}`:               "session",
+		`"metadata":{"user_id":"user"}`:                                                            "user",
+		`"prompt_cache_key":null,"session_id":7,"metadata":{"user_id":{}}`:                         "",
+		`"metadata":"user","user":"u"`:                                                             "",
+	} {
+		if request, _ := mustDecode(t, with(body)); request.Conversation != want {
+			t.Errorf("%s: %q, want %q", body, request.Conversation, want)
 		}
 	}
 }
