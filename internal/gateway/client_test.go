@@ -137,7 +137,7 @@ func TestCommentsFillEverySilenceOfAStreamAndOnlyThose(t *testing.T) {
 		"events often enough":    {time.Second, stream(), googlesim.Reply{Lead: googlesim.All, Pace: 900 * time.Millisecond}, 0},
 		"switched off":           {0, stream(), googlesim.Slow(silence, 0), 0},
 		"not a stream":           {time.Second, plain(), googlesim.Slow(silence, 0), 0},
-		"within a pause of ours": {300 * time.Millisecond, stream(), googlesim.HighDemand(), 3},
+		"within a pause of ours": {800 * time.Millisecond, stream(), googlesim.HighDemand(), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulated(t, func(w *world) {

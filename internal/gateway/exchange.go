@@ -22,16 +22,18 @@ type exchange struct {
 	reply     *reply
 	record    *Record
 
-	model    string        // the model at hand, by Google's name; empty before the first
-	bodies   []encodedBody // what has been encoded so far, one per backend and model
-	tokens   int64         // estimate of the prompt
-	began    time.Time
-	attempts rotator.Attempts // Made counts for the whole request, the failures for the model at hand
-	paid     int              // attempts.Made when the pool's budget last paid for a retry: one that became no call is still paid for
-	uncalled int              // attempts that ended before Google was asked
-	tried    rotator.Tried
-	silence  *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
-	gone     bool        // a write to the client failed
+	client       string        // whose request it is
+	conversation uint64        // that it belongs to, 0 for none
+	model        string        // the model at hand, by Google's name; empty before the first
+	bodies       []encodedBody // what has been encoded so far, one per backend and model
+	tokens       int64         // estimate of the prompt
+	began        time.Time
+	attempts     rotator.Attempts // Made counts for the whole request, the failures for the model at hand
+	paid         int              // attempts.Made when the pool's budget last paid for a retry: one that became no call is still paid for
+	uncalled     int              // attempts that ended before Google was asked
+	tried        rotator.Tried
+	silence      *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
+	gone         bool        // a write to the client failed
 }
 
 type encodedBody struct {
@@ -66,20 +68,28 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 
 	e := &exchange{
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
-		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request), began: time.Now(),
+		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request), began: time.Now(), client: x.client,
+	}
+	if g.Affinity {
+		e.conversation = conversation(request, r.Header)
 	}
 	e.run(models)
 }
 
-// run tries the first model, and the others only if that has no capacity.
+// run tries the first model, and the others only if that has no capacity. When they have none either, the request waits for the first:
+// it is the model that was asked for.
 func (x *exchange) run(models []*gemini.Model) {
 	if x.request.Stream && x.gateway.KeepAlive > 0 {
 		x.silence = time.NewTimer(x.gateway.KeepAlive)
 		defer x.silence.Stop()
 	}
-	failed := x.try(models[0])
-	if failed != nil && another(failed) {
+	alone := len(models) == 1
+	failed, dry := x.try(models[0], alone)
+	if failed != nil && another(failed) && !alone {
 		failed = x.fallBack(models[1:], failed)
+		if failed != nil && dry && x.mayTry() {
+			failed, _ = x.try(models[0], true)
+		}
 	}
 	if failed != nil {
 		x.giveUp(failed)

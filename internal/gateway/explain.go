@@ -1,6 +1,10 @@
 package gateway
 
-import "time"
+import (
+	"time"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+)
 
 // Explanation is how one exchange went, for an operator who wonders: which accounts were considered and why one was passed over, what
 // was tried with what result, and how long the request waited. It holds labels, names of models, words and times: no content, no
@@ -20,7 +24,9 @@ type Explanation struct {
 	Hedge         Hedge     `json:"hedge,omitempty"`
 	FinishReason  string    `json:"finish_reason,omitempty"`
 	Error         string    `json:"error,omitempty"`
-	Tries         []Try     `json:"tries"`
+	// Choices are how the accounts were chosen, Tries what came of them.
+	Choices []rotator.TraceStep `json:"choices"`
+	Tries   []Try               `json:"tries"`
 }
 
 // Try is an account that was given the request: what came of it.
@@ -50,6 +56,7 @@ func (r *Record) Explain() Explanation {
 	return Explanation{
 		RequestID: r.RequestID, Began: r.Start, DurationMS: r.Duration.Milliseconds(), Surface: r.Surface, Model: r.Model,
 		UpstreamModel: r.UpstreamModel, Account: r.Account, Stream: r.Stream, Attempts: r.Attempts, WaitMS: r.Wait.Milliseconds(),
-		FirstTokenMS: r.FirstToken.Milliseconds(), Hedge: r.Hedge, FinishReason: r.FinishReason, Error: r.Error, Tries: r.Tries,
+		FirstTokenMS: r.FirstToken.Milliseconds(), Hedge: r.Hedge, FinishReason: r.FinishReason, Error: r.Error,
+		Choices: r.Trace.Steps(), Tries: r.Tries,
 	}
 }

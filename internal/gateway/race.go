@@ -20,6 +20,7 @@ type race struct {
 	frames  chan frame // from all pumps
 	pumps   sync.WaitGroup
 	running []*attempt // one or two, the first begun first
+	late    *time.Timer
 }
 
 // race has an account answer. It returns the attempt that did, or else the last to fail and its failure. Nothing of any attempt goes on
@@ -29,6 +30,10 @@ func (x *exchange) race(lease *rotator.Lease, m *gemini.Model) (*attempt, *googl
 	defer r.end()
 	if a, failed := r.enter(lease, false); failed != nil {
 		return a, failed
+	}
+	if after, ok := x.gateway.Pool.HedgeAfter(m.ID); ok {
+		r.late = time.NewTimer(after)
+		defer r.late.Stop()
 	}
 	for {
 		a, failed := r.run()
@@ -69,6 +74,8 @@ func (r *race) run() (*attempt, *google.Error) {
 			return r.running[0], r.running[0].stalled()
 		case <-r.patience(1):
 			return r.running[1], r.running[1].stalled()
+		case <-r.lateC():
+			r.hedge()
 		case <-r.silenceC():
 			r.count()
 			if !r.keepAlive() {
@@ -104,6 +111,7 @@ func (r *race) win(a *attempt) {
 	}
 	a.won = true
 	if a.fold.Visible() {
+		r.gateway.Pool.FirstToken(r.model.ID, time.Since(a.began))
 		if r.record.FirstToken == 0 {
 			r.record.FirstToken = time.Since(r.record.Start)
 		}
@@ -116,7 +124,13 @@ func (r *race) win(a *attempt) {
 		if other == a {
 			continue
 		}
+		// How long it would have taken remains unknown, but not less than this. If it were left out, the late ones would be missing
+		// among the observed times, and less and less would count as late.
+		r.gateway.Pool.FirstToken(r.model.ID, time.Since(other.began))
 		r.lose(other)
+	}
+	if r.late != nil {
+		r.late.Stop()
 	}
 }
 
@@ -145,6 +159,23 @@ func (r *race) end() {
 	r.pumps.Wait()
 }
 
+// hedge begins a second attempt, if the pool can spare one.
+func (r *race) hedge() {
+	r.count()
+	if !r.mayTry() {
+		return
+	}
+	lease, ok := r.gateway.Pool.Hedge(r.query(r.model), r.running[0].lease)
+	if !ok {
+		return
+	}
+	if _, failed := r.enter(lease, true); failed != nil {
+		lease.Settle(rotator.Outcome{})
+		return
+	}
+	r.record.Hedge = HedgeLost // so far
+}
+
 // count puts calls into the record, once it is known whether there were any.
 func (r *race) count() {
 	for _, a := range r.running {
@@ -158,4 +189,12 @@ func (r *race) patience(i int) <-chan time.Time {
 		return nil
 	}
 	return r.running[i].patience.C
+}
+
+// lateC is nil, and so never ready, when there is no hedging.
+func (r *race) lateC() <-chan time.Time {
+	if r.late == nil {
+		return nil
+	}
+	return r.late.C
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
@@ -26,6 +27,8 @@ type Record struct {
 	Usage        translate.Usage
 	// Error is the code of the error the client was given; empty when the answer was complete.
 	Error string
+	// Trace is how the accounts were chosen.
+	Trace rotator.Trace
 	// Tries are the accounts that were given the request, in the order in which they were done with it.
 	Tries []Try
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
@@ -20,17 +21,20 @@ func (x *exchange) fallBack(models []*gemini.Model, first *translate.Error) *tra
 		if !x.mayTry() {
 			break
 		}
-		if failed := x.try(m); failed == nil || x.reply.spoken {
+		if failed, _ := x.try(m, false); failed == nil || x.reply.spoken {
 			return failed
 		}
 	}
 	return first
 }
 
-// mayTry reports whether one more upstream call may be made: the client is still there and has heard nothing, and neither the calls of
-// a request nor the time for them are used up.
-func (x *exchange) mayTry() bool {
-	return !x.reply.spoken && !x.clientGone() && time.Since(x.began) <= x.gateway.AttemptsFor &&
+// mayTry reports whether one more upstream call may be made.
+func (x *exchange) mayTry() bool { return x.mayTryIn(0) }
+
+// mayTryIn reports whether one more upstream call may be made after a wait: the client is still there and has heard nothing, and neither
+// the calls of a request nor the time for them are used up.
+func (x *exchange) mayTryIn(wait time.Duration) bool {
+	return !x.reply.spoken && !x.clientGone() && time.Since(x.began)+wait <= x.gateway.AttemptsFor &&
 		x.attempts.Made < x.gateway.Attempts && x.uncalled < maxUncalled
 }
 
@@ -62,30 +66,42 @@ func lacksCapacity(e *translate.Error) bool {
 // another reports whether another model may do what this one could not: the accounts are out of it, or do not have it.
 func another(e *translate.Error) bool { return lacksCapacity(e) || e.Kind == translate.ErrNotFound }
 
-// try asks accounts for one model until one has answered; it returns nil then, else the failure as the client may see it.
-func (x *exchange) try(m *gemini.Model) *translate.Error {
+// try asks accounts for one model until one has answered; it returns nil then, else the failure as the client may see it. dry is set
+// when no account was left to try. A patient request waits for one.
+func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, dry bool) {
 	x.model = m.ID
 	x.attempts, x.tried = rotator.Attempts{Made: x.attempts.Made}, rotator.Tried{}
 	var last *translate.Error
 	for {
-		lease, err := x.gateway.Pool.Acquire(x.query(m))
+		lease, err := x.acquire(m, patient)
 		if err != nil {
-			return x.exhausted(m, err, last)
+			return x.exhausted(m, err, last), true
 		}
 		decision, failed := x.use(lease, m)
 		if failed == nil {
-			return nil
+			return nil, false
 		}
 		last = failed
-		if decision.Next == rotator.GiveUp || !x.mayTry() || !x.mayRetry(decision) || !x.pause(decision.After) {
-			return x.timed(m, failed)
+		wait := jittered(decision.After)
+		if decision.Next == rotator.GiveUp || !x.mayTryIn(wait) || !x.mayRetry(decision) || !x.pause(wait) {
+			return x.timed(m, failed), false
 		}
 	}
 }
 
 // query is what is asked of the pool for a model.
 func (x *exchange) query(m *gemini.Model) rotator.Query {
-	return rotator.Query{Model: m.ID, Tokens: x.tokens, Tried: &x.tried}
+	return rotator.Query{
+		Model: m.ID, Tokens: x.tokens, Tried: &x.tried, Client: x.client, Conversation: x.conversation, Trace: &x.record.Trace,
+	}
+}
+
+// jittered is a wait made longer by up to a half, at random: requests that failed together are not to be tried again together.
+func jittered(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return d + rand.N(d/2)
 }
 
 // use has one account answer, or two at a time, and the same account again when its token turns out to be stale.
@@ -150,25 +166,4 @@ func (x *exchange) timed(m *gemini.Model, e *translate.Error) *translate.Error {
 	}
 	e.RetryAfter = max(x.gateway.Pool.RetryAfter(m.ID), time.Second)
 	return e
-}
-
-// pause waits before the next attempt, keeping the client's connection open; false when the client went away meanwhile.
-func (x *exchange) pause(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	done := time.NewTimer(d)
-	defer done.Stop()
-	for {
-		select {
-		case <-done.C:
-			return true
-		case <-x.ctx.Done():
-			return false
-		case <-x.silenceC():
-			if !x.keepAlive() {
-				return false
-			}
-		}
-	}
 }
