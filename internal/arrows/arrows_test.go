@@ -59,6 +59,9 @@ var rooms = map[string]room{
 		other: []string{caddy, zap},
 	},
 	"cmd/caddy": {own: []string{"."}, other: []string{caddy}},
+	"bench/quota": {own: []string{
+		"rotator", "translate/gemini", "translate/openai", "internal/gateway", "internal/google", "internal/googlesim",
+	}},
 }
 
 // pure packages must not link Caddy, not even through somebody else.

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+)
+
+// The groups of the experiments over days, with the free quotas that Google's users report.
+const (
+	groups = 25
+	rpm    = 5
+	rpd    = 20
+	tpm    = 250_000
+
+	keysTogether = 5 // where several keys share a project
+)
+
+// scenario is one experiment over days.
+type scenario struct {
+	name string
+	demand
+	setup
+	dies  bool // each noon the process dies, and begins again with what it had stored
+	begin time.Time
+	days  int
+}
+
+// scenarios are the rows of the first table.
+func scenarios(begin time.Time, days int) []scenario {
+	apart := setup{projects: groups, keys: 1, real: googlesim.Limits{RPM: rpm, RPD: rpd, TPM: tpm}}
+	known := apart
+	known.limits = []rotator.Limit{{Model: "*", RPM: rpm, RPD: rpd, TPM: tpm}}
+	together := apart
+	together.projects, together.keys, together.classic = groups/keysTogether, keysTogether, true
+	var all []scenario
+	for _, times := range []float64{1, 3} {
+		for _, burst := range []int{1, 60} {
+			d := demand{times, burst}
+			all = append(all, scenario{"limit configured", d, known, false, begin, days},
+				scenario{"nothing configured", d, apart, false, begin, days})
+		}
+	}
+	return append(all,
+		scenario{"nothing configured, restarts", demand{3, 1}, apart, true, begin, days},
+		scenario{"5 keys a project, nothing configured", demand{3, 1}, together, false, begin, days},
+	)
+}
+
+// outcome is what a scenario came to.
+type outcome struct {
+	scenario
+	asked, capacity, served int // capacity is what could be served: by day, the smaller of what was asked and what was allowed
+	calls                   int
+	refused                 map[refusal]int // calls that Google refused
+	late                    int             // of these, those that were made although it was known
+	shares                  []float64       // calls served, by project
+	turned                  int             // requests answered with 429
+	wrongly                 int             // of these, while a project could have served them
+	failed                  int             // requests that ended in any other way
+	waits                   []time.Duration // of requests served, in order
+	took                    time.Duration   // of real time
+}
+
+// refusal is a quota of which an account was told that it is used up: rpm, rpd or tpm.
+type refusal struct{ account, quota string }
+
+// run plays the scenario.
+func (s scenario) run(t *testing.T) *outcome {
+	o := &outcome{scenario: s, refused: map[refusal]int{}}
+	began := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(s.begin))
+		d := days{
+			world: newWorld(t, s.setup), outcome: o, random: rand.New(rand.NewPCG(1, uint64(s.burst))), tally: map[string]*tally{},
+		}
+		defer func() { d.close() }()
+		for range s.days {
+			d.play()
+		}
+		d.requests.Wait()
+		d.count()
+	})
+	o.took = time.Since(began)
+	return o
+}
+
+// days is a scenario being played.
+type days struct {
+	*world
+	*outcome
+	random   *rand.Rand
+	requests sync.WaitGroup
+
+	mu    sync.Mutex
+	tally map[string]*tally // by day
+}
+
+type tally struct{ asked, served int }
+
+// play has requests come until midnight.
+func (d *days) play() {
+	ends := nextMidnight(time.Now())
+	noon := ends.Add(-12 * time.Hour)
+	pause := float64(time.Until(ends)) * float64(d.burst) / (d.times * float64(d.capacityOfDay()))
+	for {
+		next := time.Now().Add(time.Duration(d.random.ExpFloat64() * pause))
+		if d.dies && time.Now().Before(noon) && !next.Before(noon) {
+			time.Sleep(time.Until(noon))
+			d.requests.Wait()
+			d.restart()
+			continue
+		}
+		if !next.Before(ends) {
+			break
+		}
+		time.Sleep(time.Until(next))
+		for range d.burst {
+			p := newPrompt(d.random)
+			d.requests.Go(func() { d.request(p) })
+		}
+	}
+	time.Sleep(time.Until(ends))
+}
+
+func (s scenario) capacityOfDay() int { return s.projects * int(s.real.RPD) }
+
+// request asks once. It counts for the day on which it is answered, which is the next one for some that wait at midnight.
+func (d *days) request(p prompt) {
+	came := time.Now()
+	got := d.ask("client", p.body())
+	d.note(got)
+	if got.status == http.StatusTooManyRequests && d.roomBefore(came.Add(maxWait), p.tokens) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.wrongly++
+	}
+}
+
+func (d *days) note(got reply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	today := d.tally[dayOf(time.Now())]
+	if today == nil {
+		today = &tally{}
+		d.tally[dayOf(time.Now())] = today
+	}
+	today.asked++
+	switch {
+	case got.served():
+		today.served++
+		d.waits = append(d.waits, got.Wait)
+	case got.status == http.StatusTooManyRequests:
+		d.turned++
+	default:
+		d.failed++
+	}
+}
+
+// roomBefore reports whether, from now until a moment, Google had room for a prompt that nobody used. It is looked for now and at the
+// last instant of each of Google's minutes, when what was left of it is lost, and at that moment.
+func (d *days) roomBefore(end time.Time, tokens int64) bool {
+	for {
+		for p := range d.projects {
+			if d.google.Room(googlesim.Developer, project(p), model, tokens) {
+				return true
+			}
+		}
+		now := time.Now()
+		if !now.Before(end) {
+			return false
+		}
+		next := now.Truncate(time.Minute).Add(time.Minute - 1)
+		if !next.After(now) {
+			next = next.Add(time.Minute)
+		}
+		if next.After(end) {
+			next = end
+		}
+		time.Sleep(time.Until(next))
+	}
+}
+
+// count adds up the days and what Google has seen.
+func (d *days) count() {
+	for _, day := range d.tally {
+		d.asked += day.asked
+		d.served += day.served
+		d.capacity += min(day.asked, d.capacityOfDay())
+	}
+	shares, known := map[string]float64{}, map[refusal]time.Time{}
+	for _, call := range d.world.calls() {
+		d.outcome.calls++
+		if call.Quota == "" {
+			shares[call.Project]++
+			continue
+		}
+		kind := refusal{call.Account, call.Quota}
+		d.refused[kind]++
+		if first, told := known[kind]; !told {
+			known[kind] = call.Ended
+		} else if call.Began.After(first.Add(farthest)) {
+			d.late++
+		}
+	}
+	for p := range d.projects {
+		d.shares = append(d.shares, shares[project(p)])
+	}
+	slices.Sort(d.waits)
+}
+
+// refusals is how many calls Google refused, and how many at most for one quota of one group.
+func (o *outcome) refusals() (total, most int) {
+	for _, n := range o.refused {
+		total, most = total+n, max(most, n)
+	}
+	return total, most
+}
+
+// jain is Jain's index of fairness: 1 when all shares are equal, 1/n when one has everything.
+func jain(shares []float64) float64 {
+	var sum, squares float64
+	for _, s := range shares {
+		sum += s
+		squares += s * s
+	}
+	if squares == 0 {
+		return 0
+	}
+	return sum * sum / (float64(len(shares)) * squares)
+}
+
+// percentile of durations in order; 0 of none.
+func percentile(sorted []time.Duration, share float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[int(share*float64(len(sorted)-1))]
+}
+
+// check compares the outcome with what is promised.
+func (o *outcome) check(t *testing.T) {
+	t.Helper()
+	if float64(o.served) < 0.995*float64(o.capacity) {
+		t.Errorf("%v, %s: %d of %d served", o.demand, o.name, o.served, o.capacity)
+	}
+	total, most := o.refusals()
+	switch {
+	case o.limits != nil && total > 0:
+		t.Errorf("%v, %s: %d calls refused although the limits are configured", o.demand, o.name, total)
+	case most > 1 && o.burst == 1:
+		t.Errorf("%v, %s: a quota of a group refused %d times", o.demand, o.name, most)
+	case float64(o.late) > 0.01*float64(o.calls):
+		t.Errorf("%v, %s: %d of %d calls refused after learning", o.demand, o.name, o.late, o.calls)
+	}
+	if fair := jain(o.shares); fair < 0.99 {
+		t.Errorf("%v, %s: Jain %.4f", o.demand, o.name, fair)
+	}
+	if o.wrongly > 0 {
+		t.Errorf("%v, %s: %d clients turned away while a group had room", o.demand, o.name, o.wrongly)
+	}
+	if o.failed > 0 {
+		t.Errorf("%v, %s: %d requests failed", o.demand, o.name, o.failed)
+	}
+	if o.asked == 0 || o.calls < o.served {
+		t.Errorf("%v, %s: %d asked, %d served with %d calls: nothing was measured", o.demand, o.name, o.asked, o.served, o.calls)
+	}
+}
+
+func (o *outcome) row() []string {
+	total, most := o.refusals()
+	return []string{
+		o.demand.String(), o.name, fmt.Sprint(o.asked), fmt.Sprint(o.capacity), fmt.Sprint(o.served),
+		fmt.Sprintf("%.2f%%", 100*float64(o.served)/float64(o.capacity)),
+		fmt.Sprint(o.calls), fmt.Sprint(total), fmt.Sprint(most), fmt.Sprintf("%.2f%%", 100*float64(o.late)/float64(o.calls)),
+		fmt.Sprintf("%.4f", jain(o.shares)), fmt.Sprint(o.turned), fmt.Sprint(o.wrongly),
+		percentile(o.waits, 0.5).String(), percentile(o.waits, 0.99).String(), o.took.Round(10 * time.Millisecond).String(),
+	}
+}
