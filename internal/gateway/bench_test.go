@@ -21,7 +21,7 @@ func BenchmarkRequest(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := gemini.Encode(request, translate.GeminiAPI, m); err != nil {
+		if _, err := gemini.Encode(request, translate.GeminiAPI, m, gemini.Remedies{}); err != nil {
 			b.Fatal(err)
 		}
 	}

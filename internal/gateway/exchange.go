@@ -140,7 +140,7 @@ func (x *exchange) encode(b translate.Backend, m *gemini.Model) (encodedBody, er
 			return body, nil
 		}
 	}
-	encoded, err := gemini.Encode(x.request, b, m)
+	encoded, err := gemini.Encode(x.request, b, m, gemini.Remedies{})
 	if err != nil {
 		return encodedBody{}, err
 	}

@@ -52,7 +52,7 @@ func BenchmarkEncode(b *testing.B) {
 	req, m := longRequest(), model(b, newest)
 	b.ReportAllocs()
 	for b.Loop() {
-		e, err := Encode(req, translate.GeminiAPI, m)
+		e, err := Encode(req, translate.GeminiAPI, m, Remedies{})
 		if err != nil {
 			b.Fatal(err)
 		}

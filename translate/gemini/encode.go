@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
@@ -26,12 +27,18 @@ type Encoded struct {
 	origins [][]int // the Origin of each part of each content
 	system  []int   // of each part of the system instruction
 	tools   []int   // of each declaration
+
+	remedies Remedies
+	sent     sent
 }
 
-// Encode writes req for a model on a backend. The body is the same, byte by byte, for the same arguments, which Google's prompt cache
-// rewards. It leaves req alone. An error is a *translate.Error that names the field.
-func Encode(req *translate.Request, b translate.Backend, m *Model) (*Encoded, error) {
-	e := encoder{req: req, backend: b, model: m, names: newNames(req.Tools)}
+// Remedies are those the body was encoded with.
+func (e *Encoded) Remedies() Remedies { return e.remedies }
+
+// Encode writes req for a model on a backend, with remedies for what was refused there before. The body is the same, byte by byte, for
+// the same arguments, which Google's prompt cache rewards. It leaves req alone. An error is a *translate.Error that names the field.
+func Encode(req *translate.Request, b translate.Backend, m *Model, r Remedies) (*Encoded, error) {
+	e := encoder{req: req, backend: b, model: m, names: newNames(req.Tools), done: Encoded{remedies: r}}
 	for _, encode := range []func() error{e.toolsAndChoice, e.generation, e.contents} {
 		if err := encode(); err != nil {
 			return nil, err
@@ -60,13 +67,10 @@ func (e *encoder) toolsAndChoice() error {
 	if len(e.req.Tools) == 0 {
 		return nil
 	}
-	declared, origins, err := declarations(e.req.Tools, &e.names)
-	if err != nil {
+	if err := e.declarations(); err != nil {
 		return err
 	}
-	e.out.Tools = []tool{{FunctionDeclarations: declared}}
-	e.out.ToolConfig = calling(e.req, &e.names)
-	e.done.tools = origins
+	e.calling()
 	return nil
 }
 
@@ -78,7 +82,7 @@ func (e *encoder) generation() error {
 	if err := e.format(&config); err != nil {
 		return err
 	}
-	config.ThinkingConfig = e.model.thinkingConfig(e.req.Thinking, e.req.Reasoning)
+	e.thinking(&config)
 	if !config.isZero() {
 		e.out.GenerationConfig = &config
 	}
@@ -123,6 +127,16 @@ func (e *encoder) sampling(config *generationConfig) error {
 	return nil
 }
 
+// thinking controls the model's thinking as the client and the operator want, as far as the model lets them.
+func (e *encoder) thinking(config *generationConfig) {
+	control := e.done.remedies.Thinking.correct(e.model.Thinking)
+	config.ThinkingConfig = control.config(e.req.Thinking, e.req.Reasoning)
+	e.done.sent.thinking = config.ThinkingConfig != nil
+	if control == nil && e.model.Thinking != nil && e.req.Reasoning.Effort != "" {
+		e.done.Ignored = append(e.done.Ignored, "reasoning_effort")
+	}
+}
+
 // penalty is what to send of a penalty: 0, which many clients send without being asked, is no penalty.
 func (e *encoder) penalty(value *float64, name string) *float64 {
 	if value == nil || *value == 0 {
@@ -145,26 +159,28 @@ func foldSeed(seed int64) int32 {
 
 const mimeJSON = "application/json"
 
+// format asks for JSON: by JSON mode where there is one, and in words where that, or the schema, cannot be had.
 func (e *encoder) format(config *generationConfig) error {
 	if e.req.Format.Kind == translate.FormatText {
 		return nil
 	}
-	schema := e.req.Format.Schema
-	if e.req.Format.Kind != translate.FormatSchema || schema.Kind() != '{' {
-		schema = nil
+	schema, err := e.answerSchema()
+	if err != nil {
+		return err
 	}
-	if schema != nil {
-		var cleaner schemaCleaner
-		var err error
-		if schema, err = cleaner.clean(schema); err != nil {
-			return translate.Invalid("response_format", "invalid_json_schema", "The schema of the answer is not valid JSON.")
+	stage := e.done.remedies.Answer
+	g := e.model.Generation
+	if g.JSONMode && (g.JSONWithTools || len(e.req.Tools) == 0) && stage < SchemaUnaided {
+		config.ResponseMIMEType = mimeJSON
+		e.done.sent.jsonMode = true
+		if schema == nil || stage < SchemaWords {
+			e.done.sent.answer = schema != nil
+			config.ResponseJSONSchema, config.ResponseSchema = stage.fields(schema, false)
+			return nil
 		}
 	}
-	g := e.model.Generation
-	if g.JSONMode && (g.JSONWithTools || len(e.req.Tools) == 0) {
-		config.ResponseMIMEType = mimeJSON
-		config.ResponseJSONSchema = schema
-		return nil
+	if stage >= SchemaWords {
+		e.done.Ignored = append(e.done.Ignored, "response_format")
 	}
 	e.instruction = "Answer with a single JSON value and nothing else: no explanation and no code fence."
 	if schema != nil {
@@ -173,18 +189,32 @@ func (e *encoder) format(config *generationConfig) error {
 	return nil
 }
 
+// answerSchema is the schema of the answer, nil for none.
+func (e *encoder) answerSchema() (jsontext.Value, error) {
+	schema := e.req.Format.Schema
+	if e.req.Format.Kind != translate.FormatSchema || schema.Kind() != '{' {
+		return nil, nil
+	}
+	var cleaner schemaCleaner
+	clean, err := cleaner.clean(schema)
+	if err != nil {
+		return nil, translate.Invalid("response_format", "invalid_json_schema", "The schema of the answer is not valid JSON.")
+	}
+	return clean, nil
+}
+
 func (e *encoder) contents() error {
 	messages := e.req.Messages
 	lead := 0
 	for lead < len(messages) && messages[lead].Role == translate.RoleSystem {
 		lead++
 	}
-	t := turns{backend: e.backend, model: e.model, names: &e.names}
+	t := turns{backend: e.backend, model: e.model, names: &e.names, remedies: &e.done.remedies, sent: &e.done.sent}
 	e.system(&t, messages[:lead], len(messages) > lead)
 	t.conversation(messages[lead:])
 	t.close()
-	if e.model.Generation.Signatures {
-		t.signSteps()
+	if e.model.Generation.Signatures || e.done.remedies.SignAll {
+		t.signSteps(e.done.remedies.SignAll)
 	}
 	e.out.Contents = make([]content, len(t.list))
 	e.done.origins = make([][]int, len(t.list))

@@ -35,7 +35,7 @@ func model(t testing.TB, name string) *Model {
 
 func encoded(t testing.TB, req *translate.Request, b translate.Backend, name string) *Encoded {
 	t.Helper()
-	e, err := Encode(req, b, model(t, name))
+	e, err := Encode(req, b, model(t, name), Remedies{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestRequestsThatCannotBeEncoded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			req := talk(user(text("hi")))
 			tt.set(req)
-			_, err := Encode(req, translate.GeminiAPI, model(t, newest))
+			_, err := Encode(req, translate.GeminiAPI, model(t, newest), Remedies{})
 			var e *translate.Error
 			if !errors.As(err, &e) || e.Kind != translate.ErrInvalid || e.Status != 400 || e.Param != tt.param {
 				t.Errorf("error %v, want a 400 about %s", err, tt.param)

@@ -146,11 +146,11 @@ func FuzzEncode(f *testing.F) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		req := randomRequest(r)
 		b, m := backends[r.IntN(3)], model(t, names[r.IntN(len(names))])
-		e, err := Encode(req, b, m)
+		e, err := Encode(req, b, m, Remedies{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := Encode(req, b, m); err != nil || !bytes.Equal(again.Body, e.Body) {
+		if again, err := Encode(req, b, m, Remedies{}); err != nil || !bytes.Equal(again.Body, e.Body) {
 			t.Fatalf("encoded twice: %s and %s (%v)", e.Body, again.Body, err)
 		}
 		checkTurns(t, e, b, m)

@@ -13,15 +13,17 @@ func (t *turns) functionCall(c *translate.Call) *functionCall {
 	if args.Kind() != '{' {
 		args = noArgs
 	}
+	t.sent.calls = true
 	return &functionCall{ID: t.wireID(c.ID), Name: t.names.toWire(c.Name), Args: args}
 }
 
 // wireID is the id to send for a call and its result, both or neither. The Developer API pairs by the ids it gave; the others refuse
 // the field on some deployments and pair by position. An id made here means nothing to Google, and a repeated one less than nothing.
 func (t *turns) wireID(id string) string {
-	if t.backend != translate.GeminiAPI || translate.OwnCallID(id) || !t.pairing.unique(id) {
+	if t.backend != translate.GeminiAPI || t.remedies.NoIDs || translate.OwnCallID(id) || !t.pairing.unique(id) {
 		return ""
 	}
+	t.sent.ids = t.sent.ids || id != ""
 	return id
 }
 

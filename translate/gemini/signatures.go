@@ -33,10 +33,23 @@ func isBase64(text string) bool {
 	return digits != ""
 }
 
+// signature is usableSignature for the next of the conversation's, unless it is among those left out.
+func (t *turns) signature(s translate.Signature) string {
+	value := usableSignature(s, t.backend)
+	if value == "" {
+		return ""
+	}
+	if t.sent.signatures++; t.sent.signatures <= t.remedies.Unsigned {
+		return ""
+	}
+	return value
+}
+
 // signSteps sees to it that the first call of every step of the current turn carries a signature: Google refuses the request
-// otherwise. The current turn is what follows the last thing the user said; calls before it, and parallel calls, need none.
-func (t *turns) signSteps() {
-	for i := len(t.list) - 1; i >= 0 && t.list[i].kind != turnUser; i-- {
+// otherwise. The current turn is what follows the last thing the user said; calls before it need none, unless all is set, and parallel
+// calls never do.
+func (t *turns) signSteps(all bool) {
+	for i := len(t.list) - 1; i >= 0 && (all || t.list[i].kind != turnUser); i-- {
 		if t.list[i].kind != turnModel {
 			continue
 		}

@@ -92,7 +92,7 @@ func TestTheStrictSimulatorTakesWhatIsEncoded(t *testing.T) {
 			m := model(t, name)
 			for seed := range uint64(80) {
 				req := randomRequest(rand.New(rand.NewPCG(seed, 7)))
-				e, err := Encode(req, b, m)
+				e, err := Encode(req, b, m, Remedies{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -28,9 +28,8 @@ var effortBudget = map[translate.Effort]int{
 	translate.EffortHigh:   24576,
 }
 
-// thinkingConfig is the model's part of what the client and the operator said about thinking; nil leaves it to the model.
-func (m *Model) thinkingConfig(mode translate.Thinking, r translate.Reasoning) *thinkingConfig {
-	t := m.Thinking
+// config is the model's part of what the client and the operator said about thinking; nil leaves it to the model.
+func (t *Thinking) config(mode translate.Thinking, r translate.Reasoning) *thinkingConfig {
 	if t == nil {
 		return nil
 	}

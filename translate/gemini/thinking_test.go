@@ -31,7 +31,7 @@ func TestEffortOfEachModel(t *testing.T) {
 		translate.EffortHigh, translate.EffortXHigh, translate.EffortMax}
 	for name, row := range tests {
 		for i, effort := range efforts {
-			config := model(t, name).thinkingConfig(translate.ThinkingHidden, translate.Reasoning{Effort: effort})
+			config := model(t, name).Thinking.config(translate.ThinkingHidden, translate.Reasoning{Effort: effort})
 			got := ""
 			if config != nil {
 				got = config.ThinkingLevel

@@ -9,18 +9,19 @@ import (
 // maxTools is what Google's documentation allows of function declarations in one request.
 const maxTools = 512
 
-// declarations are the request's tools, the last of those that share a name, and the Origin of each.
-func declarations(tools []translate.Tool, n *names) (out []functionDeclaration, origins []int, err error) {
+// declarations declares the request's tools, the last of those that share a name.
+func (e *encoder) declarations() error {
+	tools := e.req.Tools
 	last := make(map[string]int, len(tools))
 	for i := range tools {
 		last[tools[i].Name] = i
 	}
 	if len(last) > maxTools {
-		return nil, nil, translate.Invalid("tools", "array_above_max_length",
+		return translate.Invalid("tools", "array_above_max_length",
 			"Too many tools: %d, of which the model takes at most %d.", len(last), maxTools)
 	}
 	var cleaner schemaCleaner
-	out, origins = make([]functionDeclaration, 0, len(last)), make([]int, 0, len(last))
+	declared, origins := make([]functionDeclaration, 0, len(last)), make([]int, 0, len(last))
 	for i := range tools {
 		tool := &tools[i]
 		if last[tool.Name] != i {
@@ -28,13 +29,17 @@ func declarations(tools []translate.Tool, n *names) (out []functionDeclaration, 
 		}
 		schema, err := cleaner.parameters(tool.Schema)
 		if err != nil {
-			return nil, nil, translate.Invalid(toolParam(tool.Origin, "parameters"), "invalid_function_parameters",
+			return translate.Invalid(toolParam(tool.Origin, "parameters"), "invalid_function_parameters",
 				"Invalid schema for function '%s': it is not valid JSON.", tool.Name)
 		}
-		out = append(out, functionDeclaration{Name: n.toWire(tool.Name), Description: tool.Description, ParametersJSONSchema: schema})
+		e.done.sent.parameters = e.done.sent.parameters || schema != nil
+		d := functionDeclaration{Name: e.names.toWire(tool.Name), Description: tool.Description}
+		d.ParametersJSONSchema, d.Parameters = e.done.remedies.Parameters.fields(schema, true)
+		declared = append(declared, d)
 		origins = append(origins, tool.Origin)
 	}
-	return out, origins, nil
+	e.out.Tools, e.done.tools = []tool{{FunctionDeclarations: declared}}, origins
+	return nil
 }
 
 // Google's function calling modes.
@@ -45,28 +50,33 @@ const (
 	modeValidated = "VALIDATED" // free to call or not, but a call obeys its schema
 )
 
-// calling is the part of a tool choice that Google needs to be told; nil for its default. Names may be restricted only where a call
-// is made to obey its schema.
-func calling(req *translate.Request, n *names) *toolConfig {
+// calling tells Google of a tool choice what it needs to be told beside its default. Names may be restricted only where a call is made
+// to obey its schema.
+func (e *encoder) calling() {
 	var config functionCallingConfig
-	choice := req.ToolChoice
+	choice := e.req.ToolChoice
 	switch choice.Mode {
 	case translate.ChoiceNone:
 		config.Mode = modeNone
 	case translate.ChoiceRequired:
 		config.Mode = modeAny
+		if e.done.remedies.FreeCalls {
+			config.Mode = modeAuto
+			e.done.Ignored = append(e.done.Ignored, "tool_choice")
+		}
 	case translate.ChoiceAuto:
 		config.Mode = modeAuto
-		if len(choice.Names) > 0 || slices.ContainsFunc(req.Tools, func(t translate.Tool) bool { return t.Strict }) {
+		if len(choice.Names) > 0 || slices.ContainsFunc(e.req.Tools, func(t translate.Tool) bool { return t.Strict }) {
 			config.Mode = modeValidated
 		}
 	default:
-		return nil
+		return
 	}
+	e.done.sent.forced = config.Mode == modeAny
 	if config.Mode == modeAny || config.Mode == modeValidated {
 		for _, name := range choice.Names {
-			config.AllowedFunctionNames = append(config.AllowedFunctionNames, n.toWire(name))
+			config.AllowedFunctionNames = append(config.AllowedFunctionNames, e.names.toWire(name))
 		}
 	}
-	return &toolConfig{FunctionCallingConfig: config}
+	e.out.ToolConfig = &toolConfig{FunctionCallingConfig: config}
 }

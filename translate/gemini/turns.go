@@ -34,10 +34,12 @@ type turn struct {
 // in the turn after it, in order and completely. Results and what a user says after them stay apart, because Google finds the
 // beginning of the current turn by the last content without results.
 type turns struct {
-	list    []turn
-	backend translate.Backend
-	model   *Model
-	names   *names
+	list     []turn
+	backend  translate.Backend
+	model    *Model
+	names    *names
+	remedies *Remedies
+	sent     *sent
 	// speakers is set when participants have different names: then they are told apart by them.
 	speakers bool
 	pairing  pairing
@@ -107,7 +109,7 @@ func (t *turns) say(m *translate.Message) {
 	var carried string
 	for i := range m.Parts {
 		p := &m.Parts[i]
-		signature := usableSignature(p.Signature, t.backend)
+		signature := t.signature(p.Signature)
 		switch p.Kind {
 		case translate.PartText:
 			switch {
@@ -124,7 +126,7 @@ func (t *turns) say(m *translate.Message) {
 		case translate.PartMedia:
 			t.push(turnModel, mediaPart(p.Media, signature), m.Origin)
 		case translate.PartCall:
-			signature = usableSignature(p.Call.Signature, t.backend)
+			signature = t.signature(p.Call.Signature)
 			if first && signature == "" {
 				signature, carried = carried, ""
 			}

@@ -93,7 +93,8 @@ type tool struct {
 type functionDeclaration struct {
 	Name                 string         `json:"name"`
 	Description          string         `json:"description,omitzero"`
-	ParametersJSONSchema jsontext.Value `json:"parametersJsonSchema,omitzero"`
+	ParametersJSONSchema jsontext.Value `json:"parametersJsonSchema,omitzero"` // one of these two at most
+	Parameters           jsontext.Value `json:"parameters,omitzero"`
 }
 
 type toolConfig struct {
@@ -116,7 +117,8 @@ type generationConfig struct {
 	PresencePenalty    *float64        `json:"presencePenalty,omitzero"`
 	FrequencyPenalty   *float64        `json:"frequencyPenalty,omitzero"`
 	ResponseMIMEType   string          `json:"responseMimeType,omitzero"`
-	ResponseJSONSchema jsontext.Value  `json:"responseJsonSchema,omitzero"`
+	ResponseJSONSchema jsontext.Value  `json:"responseJsonSchema,omitzero"` // one of these two at most
+	ResponseSchema     jsontext.Value  `json:"responseSchema,omitzero"`
 	ThinkingConfig     *thinkingConfig `json:"thinkingConfig,omitzero"`
 }
 
