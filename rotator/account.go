@@ -88,6 +88,9 @@ func (a *Account) suspend(o *outage, now time.Time) bool {
 			return false
 		}
 		if a.out.CompareAndSwap(old, o) {
+			if !o.passing {
+				a.urgent()
+			}
 			return true
 		}
 	}

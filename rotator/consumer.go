@@ -31,7 +31,8 @@ const (
 // NewProjects returns a Projects that knows of none.
 func NewProjects() *Projects { return &Projects{groups: make(map[project]weak.Pointer[Group])} }
 
-// learn remembers for which project an account's calls are counted, and joins its group to those that are known to be the same.
+// learn remembers for which project an account's calls are counted, and joins its group to those that are known to be the same. An
+// empty consumer teaches nothing.
 func (p *Projects) learn(c *Candidate, consumer string, now time.Time) {
 	if consumer == "" || len(consumer) > maxConsumerName {
 		return

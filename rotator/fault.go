@@ -44,8 +44,10 @@ type Fault struct { //nolint:errname // it is a fact first, and an error because
 	PerMinute bool
 	// Violations are the quotas Google says were exceeded.
 	Violations []Violation
-	// Model and Consumer are what Google's error says it is about, when it says so: a model name and a project.
-	Model, Consumer string
+	// Model is the model that Google's error is about, when it says so.
+	Model string
+	// Consumer is the project, by number or ID, whose quota calls of the account are counted against, when Google's error says so.
+	Consumer string
 	// Err is the cause when it was not an answer of Google's.
 	Err error
 }

@@ -23,6 +23,8 @@ type index struct {
 	joins  uint64         // what Projects knew when it was made
 	busy   []atomic.Int32 // by lane: calls in flight
 	survey survey
+	// estimates corrects the estimates of prompts; nil while there is nothing to correct them by.
+	estimates atomic.Pointer[estimates]
 
 	mu      sync.Mutex
 	used    int64 // Unix nanoseconds
@@ -97,6 +99,7 @@ type member struct {
 // newIndex puts the candidates of a pool in order for a model.
 func newIndex(p *Pool, candidates []Candidate, model string, now time.Time) *index {
 	ix := &index{pool: p, model: model, limits: p.limits(model), used: now.UnixNano()}
+	ix.estimates.Store(p.options.Models.estimated(model, false))
 	groups := make(map[*Group][]int)
 	var order []*Group
 	members := 0

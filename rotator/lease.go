@@ -86,6 +86,11 @@ func (l *Lease) Settle(o Outcome) {
 	if o.Decision.Mark != MarkNothing {
 		l.pool.mark(l, &o.Decision, time.Now())
 	}
+	if o.Decision.Mark == MarkGroup || l.choice.booking.last {
+		c.Account.urgent()
+	} else {
+		c.Account.changed()
+	}
 	if look {
 		l.index.giveBack(l.choice.lane, time.Now())
 	}

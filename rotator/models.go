@@ -10,17 +10,18 @@ import (
 // maxOverloaded bounds the models remembered as overloaded at once: clients can name any model.
 const maxOverloaded = 64
 
-// Models is which models are overloaded for everybody, whatever account asks: a circuit breaker per model. It holds facts about the
-// world, so all handlers share one. It is safe for concurrent use.
+// Models is what is known about models whatever account asks: which are overloaded for everybody, which makes it a circuit breaker per
+// model, and how well prompts are estimated. It holds facts about the world, so all handlers share one. It is safe for concurrent use.
 type Models struct {
 	mu sync.Mutex // for writers
 	// until is never changed in place, so that reading it takes no lock.
-	until atomic.Pointer[map[string]time.Time]
+	until     atomic.Pointer[map[string]time.Time]
+	estimates map[string]*estimates
 }
 
 // NewModels returns a Models that knows of no overloaded model.
 func NewModels() *Models {
-	m := &Models{}
+	m := &Models{estimates: make(map[string]*estimates)}
 	m.until.Store(&map[string]time.Time{})
 	return m
 }

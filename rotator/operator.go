@@ -92,7 +92,11 @@ func (p *Pool) announceEnd(c *Candidate, o *outage) {
 func (a *Account) disable() {
 	for {
 		old := a.out.Load()
-		if old != nil && old.operator || a.out.CompareAndSwap(old, &outage{reason: ByOperator, operator: true}) {
+		if old != nil && old.operator {
+			return
+		}
+		if a.out.CompareAndSwap(old, &outage{reason: ByOperator, operator: true}) {
+			a.urgent()
 			return
 		}
 	}
@@ -102,6 +106,7 @@ func (a *Account) disable() {
 // for. It returns the outage that it ended; nil for none.
 func (a *Account) forgive(operators bool) *outage {
 	a.refusals.Store(0)
+	a.changed()
 	a.refresh.mu.Lock()
 	a.refresh.failures = 0
 	a.refresh.mu.Unlock()
@@ -111,6 +116,7 @@ func (a *Account) forgive(operators bool) *outage {
 			return nil
 		}
 		if a.out.CompareAndSwap(o, nil) {
+			a.urgent()
 			return o
 		}
 	}

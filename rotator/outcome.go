@@ -66,6 +66,8 @@ type Decision struct {
 	untimed bool   // Google named no time: the next such cooldown is twice as long
 	fault   *Fault // says which quota of the group is spent
 	refused bool   // a fresh token was refused
+	// consumer is the project that Google counted the call for; empty when it did not say.
+	consumer string
 }
 
 // Env is what a decision depends on besides the fault and the request.
@@ -111,6 +113,12 @@ var capacityPauses = [...]time.Duration{time.Second, 3 * time.Second}
 
 // Decide says what follows from a fault. It is the whole of the decision table: nothing else interprets a FaultKind. It is pure.
 func Decide(f *Fault, a Attempts, env Env) Decision {
+	d := decide(f, a, env)
+	d.consumer = f.Consumer
+	return d
+}
+
+func decide(f *Fault, a Attempts, env Env) Decision {
 	switch f.Kind {
 	// The network, or Google's servers: nobody's fault, so nothing is marked.
 	case FaultTransient:

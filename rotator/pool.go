@@ -281,6 +281,7 @@ func (e *Exhausted) Error() string {
 
 // mark remembers what a decision says about the world.
 func (p *Pool) mark(l *Lease, d *Decision, now time.Time) {
+	p.options.Projects.learn(l.choice.candidate, d.consumer, now)
 	switch c := l.choice.candidate; d.Mark {
 	case MarkGroup:
 		if c.Group.refuse(l.index.model, d, now.UnixNano(), l.began) {

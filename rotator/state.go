@@ -1,6 +1,8 @@
 package rotator
 
 import (
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -90,19 +92,106 @@ type LimitState struct {
 }
 
 // Export returns what must outlive the process. It may be called at any time, by any goroutine.
-func (c *Candidate) Export() *AccountState { return &AccountState{} }
+func (c *Candidate) Export() *AccountState {
+	now := time.Now()
+	s := &AccountState{
+		Refusals: c.refusals.Load(), Requests: c.requests.Load(), Errors: c.errors.Load(), Models: c.Group.export(now.UnixNano()),
+	}
+	if t := c.current.Load(); t.usable(now) && !t.APIKey && !t.Expiry.IsZero() {
+		s.Token = &TokenState{Secret: t.Secret, Expiry: t.Expiry, Project: t.Project, QuotaProject: t.QuotaProject}
+	}
+	if o := c.unusable(now); o != nil && !o.passing {
+		s.Outage = &OutageState{Until: o.until, Reason: o.reason, Operator: o.operator}
+	}
+	if consumer := c.consumer.Load(); consumer != nil {
+		s.Consumer = *consumer
+	}
+	return s
+}
 
-// Restore adds what another process, or this one before, knew. It never makes anything better than it is known to be: the later token,
-// the later cooldown, the larger count of the same day hold, so restoring the same twice, or the group of several accounts from each
-// of them, counts nothing twice. What is over, or cannot be true, is left out: state comes from a disk. A token that is restored is
-// refreshed ahead of its end like any other. projects is what the pool has, or will have, in its Options.
-func (c *Candidate) Restore(s *AccountState, projects *Projects) {}
+// export returns what is known of the group's models; nil for nothing.
+func (g *Group) export(now int64) map[string]ModelState {
+	g = g.lock()
+	defer g.mu.Unlock()
+	var models map[string]ModelState
+	buckets := make(map[*facts]string, len(g.models))
+	for _, model := range slices.Sorted(maps.Keys(g.models)) {
+		f := g.models[model]
+		m := ModelState{Bucket: buckets[f]}
+		if m.Bucket == "" {
+			m = f.export(now)
+			buckets[f] = model
+		}
+		if m.empty() {
+			continue
+		}
+		if models == nil {
+			models = make(map[string]ModelState, len(g.models))
+		}
+		models[model] = m
+	}
+	return models
+}
+
+func (m *ModelState) empty() bool {
+	return m.Bucket == "" && m.Day == nil && m.Minute == nil && m.Cooldown == nil && m.Streak == 0 &&
+		m.RPM == nil && m.RPD == nil && m.TPM == nil && m.TPD == nil
+}
+
+func (f *facts) export(now int64) ModelState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.minute.slide(now)
+	f.day.roll(now)
+	m := ModelState{Minute: f.minute.export(), Streak: f.streak}
+	if f.day.calls > 0 {
+		m.Day = &DayState{Ends: moment(f.day.ends), Calls: f.day.calls, Tokens: f.day.tokens}
+	}
+	if f.until > now {
+		m.Cooldown = &CooldownState{Until: moment(f.until), State: f.state, Absent: f.absent}
+	}
+	if f.learned != nil {
+		for q, field := range m.limits() {
+			if l := &f.learned.limits[q]; l.value > 0 {
+				*field = &LimitState{Quota: l.id, Value: l.value, Until: moment(l.until)}
+			}
+		}
+	}
+	return m
+}
+
+// limits are the fields for the limits, by quota. That of QuotaOther, of which no limit is learned, is nowhere.
+func (m *ModelState) limits() [quotaKinds]**LimitState {
+	return [...]**LimitState{QuotaOther: new(*LimitState), QuotaRPM: &m.RPM, QuotaRPD: &m.RPD, QuotaTPM: &m.TPM, QuotaTPD: &m.TPD}
+}
+
+func (w *window) export() []SpanState {
+	if w.head == len(w.spans) {
+		return nil
+	}
+	spans := make([]SpanState, 0, len(w.spans)-w.head)
+	for _, s := range w.spans[w.head:] {
+		if s.calls > 0 {
+			first := s.first / millisecond
+			spans = append(spans, SpanState{first, (s.last+millisecond-1)/millisecond - first, s.calls, s.tokens})
+		}
+	}
+	return spans
+}
+
+const millisecond = int64(time.Millisecond)
+
+func moment(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }
 
 // Changes is a number that moves, upwards, whenever Export would give something else; 0 when nothing was ever learned. What an account
-// changes of its quota group moves its own number only: the other accounts' states follow when there is something about them. It costs
-// a few atomic reads.
+// changes of its quota group by its calls moves its own number only: it is in its own state, and states of the same group are merged.
+// It costs a few atomic reads.
 func (c *Candidate) Changes() uint64 {
-	return uint64(c.requests.Load()) + c.Account.changes.Load() + c.Group.changes.Load()
+	n := uint64(c.requests.Load()) + c.Account.changes.Load() + c.Group.changes.Load()
+	if whole := c.Group.whole(); whole != c.Group {
+		n += whole.changes.Load()
+	}
+	return n
 }
 
 // Watch has a function called, without arguments, when the account or its quota group changed in a way that should be kept soon: a new

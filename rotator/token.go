@@ -65,8 +65,8 @@ func (a *Account) token(ctx context.Context, m Minter) (*Token, error) {
 
 // renew drops a token that Google no longer accepts, unless it has been replaced already: many requests may have used it.
 func (a *Account) renew(old *Token) {
-	if old != nil {
-		a.current.CompareAndSwap(old, nil)
+	if old != nil && a.current.CompareAndSwap(old, nil) {
+		a.changed()
 	}
 }
 
@@ -114,9 +114,8 @@ func (a *Account) mint(f *flight, m Minter) {
 		a.current.Store(t)
 		a.refresh.failures = 0
 		a.recovered()
-		if !t.Expiry.IsZero() {
-			a.plan(t.Expiry.Sub(now) - lead(t.Expiry.Sub(now)))
-		}
+		a.planAhead(t, now)
+		a.urgent()
 	}
 	close(f.done)
 }
@@ -136,6 +135,13 @@ func (a *Account) failed(f *Fault, now time.Time) {
 		return
 	}
 	a.suspend(&outage{until: now.Add(wait), reason: "the access token could not be refreshed (" + f.Reason + ")", passing: true}, now)
+}
+
+// planAhead has a token refreshed before it ends. The caller holds the lock.
+func (a *Account) planAhead(t *Token, now time.Time) {
+	if life := t.Expiry.Sub(now); !t.Expiry.IsZero() {
+		a.plan(life - lead(life))
+	}
 }
 
 // plan has the token refreshed after a while. The caller holds the lock.
