@@ -89,6 +89,9 @@ func (p *simplePolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("policy %s takes no arguments", p.name)
 	}
+	if d.NextBlock(d.Nesting()) {
+		return d.Errf("policy %s takes no block", p.name)
+	}
 	return nil
 }
 
