@@ -62,7 +62,9 @@ type Handler struct {
 
 	gateway  *gateway.Gateway
 	client   *google.Client
-	held     accounts.Hold
+	changes  *observe.Changes
+	payers   *payers
+	shared   accounts.Hold
 	logger   *zap.Logger
 	timeouts sync.Once
 }
@@ -94,61 +96,50 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	credentials, err := guests.Credentials(sources, h.client, h.logger)
-	if err != nil {
-		return err
-	}
 	policy, err := guests.Policy(ctx, &h.Config)
 	if err != nil {
 		return err
 	}
-	pool := h.pool(credentials, policy)
+	state, err := guests.State(ctx, &h.Config)
+	if err != nil {
+		return err
+	}
+	if h.changes, err = observe.NewChanges(ctx); err != nil {
+		return err
+	}
+	h.payers = &payers{sources: sources, client: h.client, store: state.Store(), logger: h.logger}
+	candidates, err := h.payers.take(ctx)
+	if err != nil {
+		return err
+	}
+	pool := rotator.NewPool(candidates, h.poolOptions(policy))
 	if h.gateway, err = gateway.New(h.gatewayOptions(pool)); err != nil {
 		return err
 	}
-	h.held.Pool(pool)
+	h.shared.Pool(pool)
+	h.payers.watch(ctx, pool)
 	return nil
 }
 
-// pool joins the credentials, which are configuration, to what is known about their accounts, which outlives it.
-func (h *Handler) pool(credentials []*rotator.Credential, policy rotator.Policy) *rotator.Pool {
-	candidates := make([]rotator.Candidate, len(credentials))
-	for i, cred := range credentials {
-		candidates[i] = rotator.Candidate{
-			Credential: cred,
-			Account:    h.held.Account(cred.ID),
-			Group:      h.held.Group(cred.Backend, cred.QuotaGroup),
-		}
-	}
+func (h *Handler) poolOptions(policy rotator.Policy) rotator.Options {
 	limits := make([]rotator.Limit, len(h.Limits))
 	for i, limit := range h.Limits {
 		limits[i] = rotator.Limit(limit)
 	}
-	return rotator.NewPool(candidates, rotator.Options{
+	return rotator.Options{
 		Policy:      policy,
 		Limits:      limits,
 		CooldownMin: time.Duration(h.Cooldown.Min),
 		CooldownMax: time.Duration(h.Cooldown.Max),
 		Retries:     float64(h.Retry.Budget) / 100,
-		Models:      h.held.Models(),
-		Notify:      h.notify,
-	})
-}
-
-// notify logs what changes about accounts.
-func (h *Handler) notify(c rotator.Change) {
-	level, message := zap.InfoLevel, "account is "+c.State
-	if c.State == rotator.StateDisabled && c.Reason != rotator.ByOperator {
-		level = zap.ErrorLevel // somebody has to do something about it
+		Queue:       h.Retry.Queue,
+		Hedge:       float64(h.Hedge) / 100,
+		AffinityFor: time.Duration(*h.Affinity),
+		Affinity:    h.shared.Affinity(),
+		Models:      h.shared.Models(),
+		Projects:    h.shared.Projects(),
+		Notify:      h.changes.Notify,
 	}
-	fields := []zap.Field{zap.String("account", c.Credential.Label), zap.String("reason", c.Reason)}
-	if c.Model != "" {
-		fields = append(fields, zap.String("model", c.Model))
-	}
-	if !c.Until.IsZero() {
-		fields = append(fields, zap.Time("until", c.Until))
-	}
-	h.logger.Log(level, message, fields...)
 }
 
 func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
@@ -167,6 +158,8 @@ func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
 		MaxBody:      h.MaxBody,
 		Attempts:     h.Retry.Attempts,
 		AttemptsFor:  time.Duration(h.Retry.Duration),
+		MaxWait:      time.Duration(*h.Retry.MaxWait),
+		Affinity:     *h.Affinity > 0,
 		KeepAlive:    time.Duration(*h.Keepalive),
 		FirstToken:   time.Duration(h.FirstTokenTimeout),
 		Idle:         time.Duration(h.IdleTimeout),
@@ -182,7 +175,14 @@ func (h *Handler) Cleanup() error {
 	if h.client != nil {
 		h.client.CloseIdleConnections()
 	}
-	return h.held.Release()
+	if h.changes != nil {
+		h.changes.Close()
+	}
+	err := h.shared.Release()
+	if h.payers != nil {
+		err = errors.Join(err, h.payers.release())
+	}
+	return err
 }
 
 // ServeHTTP answers requests for the gateway's routes and hands all others on.

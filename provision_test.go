@@ -17,7 +17,11 @@ import (
 // load provisions and validates a handler as Caddy does. The handler is cleaned up by unload, and at the end of the test.
 func load(t *testing.T, config string) (h *Handler, unload func(), err error) {
 	t.Helper()
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	around, err := caddy.ProvisionContext(&caddy.Config{StorageRaw: []byte(`{"module": "file_system", "root": "` + t.TempDir() + `"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := caddy.NewContext(around)
 	t.Cleanup(cancel)
 	module, err := ctx.LoadModuleByID("http.handlers.gemini_proxy", []byte(config))
 	if err != nil {

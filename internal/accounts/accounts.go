@@ -50,6 +50,15 @@ func (h *Hold) Group(backend, name string) *rotator.Group {
 	return take(h, groups, key, func() *group { return &group{rotator.NewGroup()} }).Group
 }
 
+// Candidates takes the accounts and quota groups of credentials.
+func (h *Hold) Candidates(credentials []*rotator.Credential) []rotator.Candidate {
+	candidates := make([]rotator.Candidate, len(credentials))
+	for i, cred := range credentials {
+		candidates[i] = rotator.Candidate{Credential: cred, Account: h.Account(cred.ID), Group: h.Group(cred.Backend, cred.QuotaGroup)}
+	}
+	return candidates
+}
+
 // Models takes what is known about overloaded models: what is overloaded is so for everybody.
 func (h *Hold) Models() *rotator.Models { return one(h, "models", rotator.NewModels) }
 
