@@ -84,16 +84,7 @@ func (p *simplePolicy) Provision(caddy.Context) (err error) {
 }
 
 // UnmarshalCaddyfile reads the policy's line, which ends with its name.
-func (p *simplePolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // consume the policy's name
-	if d.NextArg() {
-		return d.Errf("policy %s takes no arguments", p.name)
-	}
-	if d.NextBlock(d.Nesting()) {
-		return d.Errf("policy %s takes no block", p.name)
-	}
-	return nil
-}
+func (p *simplePolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return onlyName(d, "policy "+p.name) }
 
 // Interface guards
 var (
