@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accounts"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/observe"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 )
 
@@ -17,7 +18,8 @@ func init() {
 	caddy.RegisterModule(new(API))
 }
 
-// API adds routes to Caddy's admin API, for operators to look at the accounts of gemini_proxy and to put them in and out of use:
+// API adds routes to Caddy's admin API, for operators to look at the accounts of gemini_proxy, to put them in and out of use, and to see
+// what became of a request:
 //
 // Route | Body | What it does
 // ------|------|-------------
@@ -25,6 +27,7 @@ func init() {
 // `POST /gemini_proxy/accounts/disable` | `{"label": "env-1"}` | Puts an account out of use until it is enabled. Calls under way go on.
 // `POST /gemini_proxy/accounts/enable` | `{"label": "env-1"}` | Makes an account usable again, whether an operator or a fault disabled it.
 // `POST /gemini_proxy/accounts/reset` | `{"label": "env-1"}` or `{"all": true}` | Forgets faults of an account, cooldowns and learned limits of its quota group, and overloaded models, so that the next request tries. What was counted stays counted, and what an operator disabled stays disabled.
+// `GET /gemini_proxy/explain/{x-request-id}` | | Tells how one of the last thousand exchanges about a model went, of all handlers: which accounts were considered and which were passed over and why, what was tried with what result, and how long the request waited. An exchange is known when it has ended.
 //
 // A label means all accounts that a handler calls so. The answer to a POST shows the accounts as they are afterwards. None of this
 // shows a secret.
@@ -37,6 +40,7 @@ const (
 	pathDisable  = pathAccounts + "/disable"
 	pathEnable   = pathAccounts + "/enable"
 	pathReset    = pathAccounts + "/reset"
+	pathExplain  = "/gemini_proxy/explain/"
 )
 
 // Target is the body of a POST: the accounts it is about.
@@ -69,6 +73,7 @@ func (*API) Routes() []caddy.AdminRoute {
 		{Pattern: pathDisable, Handler: change(accounts.Disable, nil)},
 		{Pattern: pathEnable, Handler: change(accounts.Enable, nil)},
 		{Pattern: pathReset, Handler: change(accounts.Reset, resetAll)},
+		{Pattern: pathExplain + "{id}", Handler: caddy.AdminHandlerFunc(explain)},
 	}
 }
 
@@ -77,6 +82,17 @@ func show(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return answer(w, accounts.Snapshot())
+}
+
+func explain(w http.ResponseWriter, r *http.Request) error {
+	if err := only(http.MethodGet, w, r); err != nil {
+		return err
+	}
+	explanation, known := observe.Explain(r.PathValue("id"))
+	if !known {
+		return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("none of the last exchanges has this x-request-id")}
+	}
+	return answer(w, explanation)
 }
 
 // change is a route that does something to the accounts with a label, or to all where that is possible.

@@ -15,10 +15,12 @@ func init() {
 Tools for gemini_proxy, the gateway that lets OpenAI clients use Google Gemini through a
 pool of credentials. To serve your own credentials, write a Caddyfile with the directive
 gemini_proxy and use 'caddy run'; 'caddy gemini-proxy run' is the same with defaults only.
-The commands accounts, disable, enable and reset are for operating a gateway that runs.
+The command doctor finds out what credentials are good for. The commands accounts, explain,
+disable, enable and reset are for operating a gateway that runs.
 `,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(demoCommand(), runCommand(), accountsCommand(), disableCommand(), enableCommand(), resetCommand())
+			cmd.AddCommand(demoCommand(), runCommand(), doctorCommand(),
+				accountsCommand(), explainCommand(), disableCommand(), enableCommand(), resetCommand())
 		},
 	})
 }

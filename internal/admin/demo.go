@@ -104,10 +104,13 @@ func demoConfig(listen, google string, keys []string) *caddy.Config {
 		HandlersRaw: []json.RawMessage{caddyconfig.JSONModuleObject(handler, "handler", "gemini_proxy", nil)},
 	}})
 	config.Admin.Disabled = true
-	config.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-		caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}},
-	}}
+	config.Logging = onlyErrors()
 	return config
+}
+
+// onlyErrors logs nothing that a person at a terminal does not have to know.
+func onlyErrors() *caddy.Logging {
+	return &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}}}}
 }
 
 // plainServer is a configuration with one server that speaks HTTP without TLS, and nothing written to disk. When it is stopped,
