@@ -51,7 +51,7 @@ func parseError(a answer) *Error {
 		PerMinute:  r.perMinute(),
 		Violations: r.violations,
 		Model:      r.model(),
-		Consumer:   r.consumer(),
+		Consumer:   r.consumer(a.isKey),
 		Until:      r.until(now),
 	}
 	f.Delay = r.delay(now)

@@ -167,13 +167,17 @@ func (r *report) perDay() bool { return r.quotaNamed("perday") || r.quotaNamed("
 
 func (r *report) perMinute() bool { return r.quotaNamed("perminute") }
 
-// quotaNamed reports whether one of the quotas that ran out has a name with such a part, which is in lower case.
+// quotaNamed reports whether one of the quotas that ran out has a name with such a part, which is squeezed.
 func (r *report) quotaNamed(part string) bool {
-	return strings.Contains(strings.ToLower(string(r.metadata["quota_limit"])), part) ||
-		slices.ContainsFunc(r.violations, func(v rotator.Violation) bool {
-			return strings.Contains(strings.ToLower(v.QuotaID), part)
-		})
+	return strings.Contains(squeeze(string(r.metadata["quota_limit"])), part) ||
+		slices.ContainsFunc(r.violations, func(v rotator.Violation) bool { return strings.Contains(squeeze(v.QuotaID), part) })
 }
+
+// squeeze makes names of quotas comparable: some are identifiers, such as RequestsPerDayPerProject, and some are for people, such as
+// "Requests per day per user".
+func squeeze(name string) string { return wordBreaks.Replace(strings.ToLower(name)) }
+
+var wordBreaks = strings.NewReplacer(" ", "", "_", "", "-", "")
 
 var modelInText = regexp.MustCompile(`\b(?:model:|for model) ([a-z][A-Za-z0-9._-]*[A-Za-z0-9])`)
 
@@ -193,13 +197,28 @@ func (r *report) model() string {
 	return ""
 }
 
-// consumer is the project the error is about, if it says so: an ID or a number.
-func (r *report) consumer() string {
-	project, isProject := strings.CutPrefix(string(r.metadata["consumer"]), "projects/")
-	if !isProject {
+var (
+	consumerInText = regexp.MustCompile(`\bfor consumer 'project_number:([0-9]+)'`)
+	assistInText   = regexp.MustCompile(`\bof service 'cloudcode-pa\.`)
+)
+
+// consumer is the project, by ID or number, that calls of the account are counted for, if the error says so. Only two kinds of errors
+// do: a spent quota, unless it is counted by user, as all of Code Assist's are, for then the project is the OAuth client's, which its
+// users share and their quotas do not; and a key that may not be used, which belongs to one project. Where an access token may not be
+// used, the project may be the client's, or one that was asked for and is not the account's.
+func (r *report) consumer(isKey bool) string {
+	byUser := r.quotaNamed("peruser") || strings.HasPrefix(string(r.metadata["service"]), "cloudcode-pa.") || assistInText.MatchString(r.message)
+	spent := r.status == http.StatusTooManyRequests && !byUser
+	if !spent && (r.status != http.StatusForbidden || !isKey) {
 		return ""
 	}
-	return project
+	if project, isProject := strings.CutPrefix(string(r.metadata["consumer"]), "projects/"); isProject {
+		return project
+	}
+	if m := consumerInText.FindStringSubmatch(r.message); spent && m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // shortReason is the shortest word for the error.

@@ -46,33 +46,44 @@ func quotaValue(s string) int64 {
 }
 
 // quotaOf reads what a quota counts from its name, such as GenerateRequestsPerDayPerProjectPerModel-FreeTier or
-// GenerateContentInputTokensPerModelPerMinute-FreeTier. The metric alone does not tell: a minute's and a day's quota share one.
+// GenerateContentInputTokensPerModelPerMinute-FreeTier. The metric alone does not tell: a minute's and a day's quota share one. Quotas
+// of a user are not counted here, nor are tokens of answers.
 func quotaOf(id, metric string) rotator.Quota {
-	id = strings.ToLower(id)
+	id = squeeze(id)
 	tokens := strings.Contains(id, "token") || strings.Contains(metric, "token")
+	minute, day := strings.Contains(id, "perminute"), strings.Contains(id, "perday") || strings.Contains(id, "daily")
 	switch {
-	case strings.Contains(id, "perminute") && tokens:
-		return rotator.QuotaTPM
-	case strings.Contains(id, "perminute"):
-		return rotator.QuotaRPM
-	case tokens:
+	case strings.Contains(id, "peruser"), strings.Contains(id, "output"):
 		return rotator.QuotaOther
-	case strings.Contains(id, "perday"), strings.Contains(id, "daily"):
+	case minute && tokens:
+		return rotator.QuotaTPM
+	case minute:
+		return rotator.QuotaRPM
+	case day && tokens:
+		return rotator.QuotaTPD
+	case day:
 		return rotator.QuotaRPD
 	default:
 		return rotator.QuotaOther
 	}
 }
 
-var quotaInText = regexp.MustCompile(`\bmetric: (\S+), limit: ([0-9]+)`)
+var (
+	quotaInText   = regexp.MustCompile(`\bmetric: (\S+), limit: ([0-9]+)`)
+	classicInText = regexp.MustCompile(`^Quota exceeded for quota metric '([^']*)' and limit '([^']*)'`)
+)
 
 // completeViolations adds what Google says about quotas outside QuotaFailure: in the metadata of ErrorInfo, which is how Google
-// Cloud names a quota, and in the lines of its sentence, which are in the order of the violations and name no window of their own.
+// Cloud names a quota, or in its sentence, where the details are missing, which names them for people; and in the lines of the other
+// kind of sentence, which are in the order of the violations and name no window of their own.
 func (r *report) completeViolations() {
 	if id := r.metadata["quota_limit"]; id != "" && len(r.violations) == 0 {
 		v := newViolation(id, r.metadata["quota_metric"], r.metadata["quota_limit_value"])
 		v.Model = string(r.metadata["model"])
 		r.violations = append(r.violations, v)
+	}
+	if m := classicInText.FindStringSubmatch(r.message); m != nil && len(r.violations) == 0 {
+		r.violations = append(r.violations, newViolation(text(m[2]), text(strings.ToLower(m[1])), ""))
 	}
 	lines := quotaInText.FindAllStringSubmatch(r.message, len(r.violations)+1)
 	if len(lines) != len(r.violations) {
