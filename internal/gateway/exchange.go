@@ -25,7 +25,7 @@ type exchange struct {
 	client       string        // whose request it is
 	conversation uint64        // that it belongs to, 0 for none
 	model        string        // the model at hand, by Google's name; empty before the first
-	bodies       []encodedBody // what has been encoded so far, one per backend and model
+	bodies       []encodedBody // what has been encoded so far, one per place and model
 	tokens       int64         // estimate of the prompt
 	began        time.Time
 	attempts     rotator.Attempts // Made counts for the whole request, the failures for the model at hand
@@ -34,12 +34,6 @@ type exchange struct {
 	tried        rotator.Tried
 	silence      *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
 	gone         bool        // a write to the client failed
-}
-
-type encodedBody struct {
-	backend translate.Backend
-	model   *gemini.Model
-	*gemini.Encoded
 }
 
 // converse serves a request of a surface that talks to a model.
@@ -131,22 +125,6 @@ func (x *exchange) keepAlive() bool {
 	x.silence.Reset(x.gateway.KeepAlive)
 	x.gone = x.reply.keepAlive() != nil
 	return !x.gone
-}
-
-// encode is the request for a backend and model, encoded once however many accounts are tried.
-func (x *exchange) encode(b translate.Backend, m *gemini.Model) (encodedBody, error) {
-	for _, body := range x.bodies {
-		if body.backend == b && body.model == m {
-			return body, nil
-		}
-	}
-	encoded, err := gemini.Encode(x.request, b, m, gemini.Remedies{})
-	if err != nil {
-		return encodedBody{}, err
-	}
-	body := encodedBody{backend: b, model: m, Encoded: encoded}
-	x.bodies = append(x.bodies, body)
-	return body, nil
 }
 
 // setHeaders tells the client how the exchange went, as far as it is known when the headers leave. body is what is being answered.

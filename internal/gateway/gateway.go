@@ -41,7 +41,8 @@ type Options struct {
 	Catalogue    *gemini.Catalogue
 	Chat         Surface
 	DefaultModel string
-	Models       []Model // optional
+	Models       []Model         // optional
+	Lessons      *gemini.Lessons // what is known about the form requests must have; optional, for gateways to share and keep
 	Thinking     translate.Thinking
 
 	MaxBody int64 // bytes
@@ -69,6 +70,9 @@ type Gateway struct {
 
 // New makes a Gateway. Its errors are about names of models that lead nowhere.
 func New(o Options) (*Gateway, error) {
+	if o.Lessons == nil {
+		o.Lessons = gemini.NewLessons()
+	}
 	g := &Gateway{Options: o, models: make(map[string]Model, len(o.Models))}
 	for _, m := range o.Models {
 		g.models[m.Name] = m

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
-	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
 
@@ -48,13 +47,12 @@ func (x *exchange) race(lease *rotator.Lease, m *gemini.Model) (*attempt, *googl
 // enter begins an attempt.
 func (r *race) enter(lease *rotator.Lease, hedge bool) (*attempt, *google.Error) {
 	a := &attempt{exchange: r.exchange, lease: lease, model: r.model, hedge: hedge, began: time.Now()}
-	backend := translate.Backend(lease.Credential().Backend)
-	body, err := r.encode(backend, r.model)
+	body, err := r.encode(lease.Credential(), r.model)
 	if err != nil {
 		return a, notEncodable(err)
 	}
 	r.record.Account, r.record.UpstreamModel = lease.Credential().Label, r.model.ID
-	a.body, a.fold = body, gemini.NewFold(backend, r.request)
+	a.body, a.fold = body, gemini.NewFold(body.place.Backend, r.request)
 	ctx, cancel := context.WithCancel(r.ctx)
 	a.cancel, a.patience = cancel, time.NewTimer(r.gateway.FirstToken)
 	r.running = append(r.running, a)

@@ -112,6 +112,9 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 		lease = a.lease
 		a.count()
 		x.record.Usage = a.usage()
+		if x.heal(a, failed) {
+			continue
+		}
 		if failed == nil {
 			a.note(OutcomeAnswered, 0)
 			a.settle(rotator.Decision{})

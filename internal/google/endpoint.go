@@ -106,6 +106,18 @@ func (e *Endpoints) vertexURL(call *Call, method string) (string, *Error) {
 // defaultLocation serves every current model; single regions do not.
 const defaultLocation = "global"
 
+// Host is where the calls of a backend go, and of Vertex for a location: different hosts may take different requests.
+func (c *Client) Host(b translate.Backend, location string) string {
+	switch b {
+	case translate.Vertex:
+		return cmp.Or(c.endpoints.Vertex, vertexHost(cmp.Or(location, defaultLocation)))
+	case translate.CodeAssist:
+		return cmp.Or(c.endpoints.CodeAssist, defaultCodeAssist)
+	default:
+		return cmp.Or(c.endpoints.GeminiAPI, defaultGeminiAPI)
+	}
+}
+
 // vertexHost is the base URL that serves a location, as in Google's SDKs.
 func vertexHost(location string) string {
 	switch location {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
 
 // Error is a failed call, told twice: Fault for the pool and the operator, Client for the client should nothing better come of it.
@@ -20,6 +21,8 @@ type Error struct {
 	// Path is the field at fault in the request as Google wrote it, such as contents[3].parts[0].text; empty when Google named
 	// none. It means nothing to a client until it is mapped back to the client's own request.
 	Path string
+	// Complaint is what in the request Google objects to, where it could be put in another way.
+	Complaint gemini.Complaint
 	// Unsent is set when the call was not made at all, and so cost nothing.
 	Unsent bool
 }
@@ -59,7 +62,7 @@ func parseError(a answer) *Error {
 	if r.garbage {
 		sentence = "" // somebody's page is not for the client
 	}
-	e := &Error{Fault: f, Client: clientError(f, sentence)}
+	e := &Error{Fault: f, Client: clientError(f, sentence), Complaint: r.complaint(f.Kind)}
 	if f.Kind == rotator.FaultRequest {
 		e.Path = r.path()
 	}

@@ -102,7 +102,7 @@ func (e *Encoded) Remedy(c *Complaint) (Remedies, bool) {
 	case ComplaintUnclear:
 		if !r.Incurable {
 			e.simplify(&r, c)
-			r.FreeCalls = r.FreeCalls || e.sent.forced
+			r.FreeCalls = r.FreeCalls || e.sent.forced && e.sent.parameters
 		}
 	case ComplaintLevel, ComplaintBudget, ComplaintDisable, ComplaintThinking:
 		if e.sent.thinking {
