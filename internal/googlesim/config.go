@@ -16,6 +16,7 @@ const (
 )
 
 const (
+	schemaDepthMessage  = "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth."
 	penaltyMessage      = "Penalty is not enabled for this model"
 	candidatesMessage   = "Multiple candidates is not enabled for this model"
 	maxStopSequences    = 5
@@ -96,11 +97,10 @@ func (j *judge) output() *apiError {
 	case formed && j.model.generation < 30 && len(declarations(j.request)) > 0:
 		return invalid("Function calling with a response mime type: '" + mime + "' is unsupported")
 	case free != nil:
-		return j.jsonSchema(free, "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth.")
+		return j.quirks.schema(free, j.jsonSchema(free, schemaDepthMessage))
 	case legacy != nil:
 		w := schemaWalk{judge: j}
-		return w.root(legacy, "generation_config.response_schema", "A schema in GenerationConfig in the request exceeds the maximum "+
-			"allowed nesting depth.")
+		return j.quirks.schema(legacy, w.root(legacy, "generation_config.response_schema", schemaDepthMessage))
 	}
 	return nil
 }
@@ -111,6 +111,7 @@ func (j *judge) thinking() *apiError {
 	if config == nil {
 		return nil
 	}
+	levels := j.quirks.levelsOf(j.model)
 	m, level, budget := j.model, config.get("thinkingLevel").str(), config.get("thinkingBudget")
 	if level == "THINKING_LEVEL_UNSPECIFIED" {
 		level = ""
@@ -118,11 +119,11 @@ func (j *judge) thinking() *apiError {
 	switch {
 	case level != "" && budget != nil:
 		return invalid("You can only set only one of thinking budget and thinking level.")
-	case m.levels == nil && m.budget == nil:
+	case levels == nil && m.budget == nil:
 		return invalid("thinking_config is not supported.")
-	case level != "" && m.levels == nil:
+	case level != "" && levels == nil:
 		return invalid("Thinking level is not supported for this model.")
-	case level != "" && !slices.Contains(m.levels, level):
+	case level != "" && !slices.Contains(levels, level):
 		return j.either(
 			invalid("Thinking level "+level+" is not supported for this model. Please retry with other thinking level."),
 			unable("thinking_level %s is not supported by this model", level))

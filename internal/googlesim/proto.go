@@ -64,21 +64,26 @@ type dialect struct {
 	letter    string
 	namespace string
 	callIDs   bool // accepted although the table says that the backend has none
+	quirks    *Quirks
 }
 
 func (s *Server) dialect(b Backend) dialect {
+	quirks := s.quirks.Load()
 	switch b {
 	case Developer:
-		return dialect{letter: "d", namespace: "google.ai.generativelanguage.v1beta."}
+		return dialect{letter: "d", namespace: "google.ai.generativelanguage.v1beta.", quirks: quirks}
 	case Vertex:
-		return dialect{"v", "google.cloud.aiplatform.v1beta1.", s.opts.CloudCallIDs}
+		return dialect{"v", "google.cloud.aiplatform.v1beta1.", s.opts.CloudCallIDs, quirks}
 	default:
-		return dialect{"a", "google.cloud.aiplatform.v1beta1.", s.opts.CloudCallIDs}
+		return dialect{"a", "google.cloud.aiplatform.v1beta1.", s.opts.CloudCallIDs, quirks}
 	}
 }
 
 func (d dialect) field(m *protoMessage, name string) *protoField {
 	f := m.fields[camel(name)]
+	if f != nil && d.quirks.unknown(m, f.name) {
+		return nil
+	}
 	if f == nil || strings.Contains(f.services, d.letter) {
 		return f
 	}

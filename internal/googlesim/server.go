@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,7 @@ type Server struct {
 	quota    quota
 	script   script
 	log      callLog
+	quirks   atomic.Pointer[Quirks]
 	prompts  promptCache
 
 	mu   sync.Mutex
@@ -63,6 +65,7 @@ func New(o Options) *Server {
 	s := &Server{opts: o, now: o.Now}
 	s.accounts.init()
 	s.quota.init()
+	s.quirks.Store(new(Quirks))
 	s.prompts.init()
 	return s
 }

@@ -59,14 +59,14 @@ func (j *judge) function(d *node, path string) *apiError {
 	for _, name := range []string{"parameters", "response"} {
 		if legacy := d.get(name); legacy != nil {
 			w := schemaWalk{judge: j, function: d.get("name").str()}
-			if refused := w.root(legacy, path+"."+name, functionDepthMessage); refused != nil {
+			if refused := j.quirks.schema(legacy, w.root(legacy, path+"."+name, functionDepthMessage)); refused != nil {
 				return refused
 			}
 		}
 	}
 	for _, name := range []string{"parametersJsonSchema", "responseJsonSchema"} {
 		if free := d.get(name); free != nil {
-			if refused := j.jsonSchema(free, functionDepthMessage); refused != nil {
+			if refused := j.quirks.schema(free, j.jsonSchema(free, functionDepthMessage)); refused != nil {
 				return refused
 			}
 		}

@@ -60,12 +60,14 @@ type judge struct {
 	config          *node
 	turns           []contentTurn
 	trustSignatures bool
+	quirks          *Quirks
 }
 
 // validate applies the rules that depend on the model. The fields were read before.
 func (s *Server) validate(c *exchange, m *model) *apiError {
 	j := &judge{
 		exchange: c, model: m, request: c.request, config: c.request.get("generationConfig"), trustSignatures: s.opts.TrustSignatures,
+		quirks: s.quirks.Load(),
 	}
 	for _, rule := range []func(*judge) *apiError{
 		(*judge).contents, (*judge).instruction, (*judge).cache, (*judge).tools, (*judge).toolConfig, (*judge).sampling, (*judge).output,
