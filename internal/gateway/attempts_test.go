@@ -402,7 +402,7 @@ func TestNothingOfACallOutlivesItsRequest(t *testing.T) {
 				w.start()
 				w.google.Always(googlesim.Match{}, reply)
 				body := plain()
-				if strings.HasSuffix(w.Name(), "stream") {
+				if isStream(w) {
 					body = stream()
 				}
 				ctx, leave := context.WithTimeout(w.Context(), 10*time.Second)

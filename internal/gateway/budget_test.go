@@ -24,7 +24,7 @@ func (w *world) storm(n int, failure googlesim.Reply) {
 
 // Half of all answers are failures. Retries stay within a fifth of the requests; the others are told at once, and told the truth.
 func TestRetriesOfAStormStayWithinTheBudget(t *testing.T) {
-	const requests = 600
+	const requests = 1000
 	for _, test := range []struct {
 		name    string
 		failure googlesim.Reply
@@ -73,6 +73,37 @@ func TestRetriesOfAStormStayWithinTheBudget(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Requests that failed at one moment are not tried again at one moment.
+func TestTriesAfterAPauseAreSpreadOut(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		const requests = 50
+		w.pool.Retries = requests // the first of them pay for all
+		w.key(1)
+		w.start()
+		w.text(ask())
+		w.google.ForgetCalls()
+		failures := make([]googlesim.Reply, requests)
+		for i := range failures {
+			failures[i] = googlesim.HighDemand()
+		}
+		w.script("", failures...)
+		began := time.Now()
+		w.concurrently(requests, func() { w.text(ask()) })
+		w.wantCalls("", 2*requests)
+		moments := map[time.Duration]bool{}
+		for _, c := range w.google.Calls(googlesim.Match{})[requests:] {
+			after := c.Began.Sub(began)
+			if after < time.Second || after > 1500*time.Millisecond {
+				w.Errorf("tried again after %v", after)
+			}
+			moments[after] = true
+		}
+		if len(moments) < requests/2 {
+			w.Errorf("%d requests were tried again at %d moments", requests, len(moments))
+		}
+	})
 }
 
 // A refusal that the pool learns from happens once, so going on to the next account is not limited.

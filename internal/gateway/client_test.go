@@ -300,7 +300,7 @@ func TestRecordOfAnAnswer(t *testing.T) {
 			r.FirstToken != 2*time.Second || r.FinishReason != "stop" || r.Usage.Prompt == 0 || r.Usage.Completion == 0 || r.Error != "" {
 			w.Errorf("record: %+v", r)
 		}
-		if streamed := strings.HasSuffix(w.Name(), "stream"); r.Stream != streamed {
+		if streamed := isStream(w); r.Stream != streamed {
 			w.Errorf("record says stream: %v", r.Stream)
 		}
 	})

@@ -218,6 +218,44 @@ func TestDeadTokenEndpointKeepsNoRequestFromOtherAccounts(t *testing.T) {
 	})
 }
 
+func TestTokenThatIsStillGoodIsUsedWhileItCannotBeRefreshed(t *testing.T) {
+	for name, fault := range map[string]googlesim.Reply{
+		"error": googlesim.TokenError(http.StatusInternalServerError, "internal_failure", ""), "hangs": googlesim.Stall(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, ask func() *answer) {
+				w.user(1)
+				w.start()
+				w.text(ask())
+				stop := w.google.Always(googlesim.Match{Backend: googlesim.OAuth}, fault)
+				time.Sleep(56 * time.Minute) // refreshed ahead by now; good for four minutes more
+				before := w.refreshes("user-1")
+				if before < 2 {
+					w.Error("nobody tried to refresh the token ahead of its end")
+				}
+				a := ask()
+				w.text(a)
+				if a.took > 0 || a.record.Attempts != 1 {
+					w.Errorf("%d attempts, took %v", a.record.Attempts, a.took)
+				}
+				time.Sleep(2 * time.Minute)
+				if tries := w.refreshes("user-1") - before; tries > 8 {
+					w.Errorf("%d tries to refresh within two minutes", tries)
+				}
+				stop()
+				time.Sleep(90 * time.Second)
+				w.text(ask())
+				time.Sleep(2 * time.Minute) // beyond the end of the first token
+				a = ask()
+				w.text(a)
+				if a.took > 0 {
+					w.Errorf("took %v: the token was not refreshed as soon as it could be", a.took)
+				}
+			})
+		})
+	}
+}
+
 func TestHangingTokenEndpointIsWaitedForOnlySoLong(t *testing.T) {
 	both(t, func(w *world, ask func() *answer) {
 		for n := 1; n <= 5; n++ {

@@ -49,6 +49,11 @@ func (x *exchange) exhausted(m *gemini.Model, err error, last *translate.Error) 
 			Kind: translate.ErrTooLarge, Status: http.StatusRequestEntityTooLarge, Code: "request_too_large", Param: "messages",
 			Message: "The prompt is larger than what any account of this gateway may spend on this model in a minute.",
 		}
+	case rotator.CauseCrowded:
+		return &translate.Error{
+			Kind: translate.ErrRateLimit, Status: http.StatusTooManyRequests, Code: "rate_limit_exceeded",
+			Message: "Too many requests wait for this gateway already.", RetryAfter: retry,
+		}
 	default:
 		return &translate.Error{
 			Kind: translate.ErrRateLimit, Status: http.StatusTooManyRequests, Code: "rate_limit_exceeded",

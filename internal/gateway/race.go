@@ -40,6 +40,7 @@ func (x *exchange) race(lease *rotator.Lease, m *gemini.Model) (*attempt, *googl
 		if failed == nil || len(r.running) == 0 || x.clientGone() {
 			return a, failed
 		}
+		a.count()
 		a.settle(x.judge(a, failed)) // the other goes on alone
 	}
 }

@@ -98,10 +98,7 @@ func (x *exchange) query(m *gemini.Model) rotator.Query {
 
 // jittered is a wait made longer by up to a half, at random: requests that failed together are not to be tried again together.
 func jittered(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return d + rand.N(d/2)
+	return d + rand.N(d/2+1)
 }
 
 // use has one account answer, or two at a time, and the same account again when its token turns out to be stale.

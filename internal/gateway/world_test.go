@@ -50,6 +50,7 @@ type world struct {
 	network   *network
 	client    *google.Client
 	options   gateway.Options
+	pool      rotator.Options // beside policy and limits
 	limits    []rotator.Limit
 	policy    string
 	accounts  []rotator.Candidate
@@ -137,9 +138,9 @@ func (w *world) start() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.options.Pool = rotator.NewPool(w.accounts, rotator.Options{
-		Policy: policy, Limits: w.limits, CooldownMin: 5 * time.Second, CooldownMax: time.Hour, Models: rotator.NewModels(),
-	})
+	w.pool.Policy, w.pool.Limits, w.pool.Models = policy, w.limits, rotator.NewModels()
+	w.pool.CooldownMin, w.pool.CooldownMax = 5*time.Second, time.Hour
+	w.options.Pool = rotator.NewPool(w.accounts, w.pool)
 	if w.gateway, err = gateway.New(w.options); err != nil {
 		w.Fatal(err)
 	}
@@ -157,6 +158,11 @@ func (w *world) ask(body map[string]any) *answer { return w.askWith(context.Back
 
 func (w *world) askWith(ctx context.Context, body map[string]any) *answer {
 	return w.send(ctx, http.MethodPost, chatPath, chat(body), true)
+}
+
+// askAs sends a request of another client than alice, whose all others are.
+func (w *world) askAs(client string, body map[string]any) *answer {
+	return w.sendAs(w.Context(), gateway.Client{ID: client, Identified: true}, http.MethodPost, chatPath, chat(body))
 }
 
 // known is a client that may use the gateway.
@@ -180,6 +186,10 @@ func chat(body map[string]any) string {
 }
 
 func (w *world) send(ctx context.Context, method, path, body string, identified bool) *answer {
+	return w.sendAs(ctx, gateway.Client{ID: known.ID, Identified: identified}, method, path, body)
+}
+
+func (w *world) sendAs(ctx context.Context, client gateway.Client, method, path, body string) *answer {
 	r := request(method, path, body).WithContext(ctx)
 	route := w.gateway.Route(r)
 	if route == nil {
@@ -187,7 +197,7 @@ func (w *world) send(ctx context.Context, method, path, body string, identified 
 	}
 	start := time.Now()
 	recorder := httptest.NewRecorder()
-	record := route.Serve(recorder, r, gateway.Client{Identified: identified})
+	record := route.Serve(recorder, r, client)
 	return &answer{ResponseRecorder: recorder, record: record, took: time.Since(start)}
 }
 
@@ -214,6 +224,9 @@ func both(t *testing.T, test func(w *world, ask func() *answer)) {
 		})
 	}
 }
+
+// isStream reports whether it is the streamed answer's turn in both.
+func isStream(w *world) bool { return strings.HasSuffix(w.Name(), "stream") }
 
 // calls is how many generate calls Google has had, from one account or, with "", from all.
 func (w *world) calls(account string) int {
