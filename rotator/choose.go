@@ -14,24 +14,50 @@ type choice struct {
 	booking   booking
 }
 
-// choose finds a candidate for a call and counts the call against its group.
-func (ix *index) choose(now time.Time, q *Query, c *choice) *Exhausted {
-	var exhausted *Exhausted
+// choose finds a candidate for a call and counts the call against its group, or says why there is none. The changes are to be told
+// once no lock is held.
+func (ix *index) choose(now time.Time, q *Query, c *choice) (*Exhausted, []Change) {
 	ix.mu.Lock()
 	ix.used = now.UnixNano()
 	ix.wakeUp(now)
-	if !ix.search(now, q, c) {
-		exhausted = ix.exhausted(now, q)
-	}
+	exhausted := ix.find(now, q, c)
 	news := ix.news
 	if news != nil {
 		ix.news = nil
 	}
 	ix.mu.Unlock()
-	for _, change := range news {
-		ix.pool.options.Notify(change)
+	return exhausted, news
+}
+
+// maxLooks bounds how often a call is looked for again because something was back sooner than thought.
+const maxLooks = 8
+
+// find searches until there is a candidate, or no more to be brought back.
+func (ix *index) find(now time.Time, q *Query, c *choice) *Exhausted {
+	for look := 1; ; look++ {
+		if ix.search(now, q, c) {
+			ix.out = false
+			return nil
+		}
+		e, again := ix.exhausted(now, q, look < maxLooks)
+		if !again {
+			ix.runDry(now, e)
+			return e
+		}
 	}
-	return exhausted
+}
+
+// runDry has it told, once, that there is nothing left for the model.
+func (ix *index) runDry(now time.Time, e *Exhausted) {
+	if ix.out || ix.count[classReady]+ix.count[classNarrow] > 0 || e.Cause != CauseRate && e.Cause != CauseQuota && e.Cause != CauseDisabled {
+		return
+	}
+	ix.out = true
+	change := Change{State: StateExhausted, Model: ix.model, Reason: e.Cause.String()}
+	if e.RetryAfter > 0 {
+		change.Until = now.Add(e.RetryAfter)
+	}
+	ix.news = append(ix.news, change)
 }
 
 // search keeps away from everything that was tried, and comes closer only if there is nothing else.
@@ -176,17 +202,22 @@ func (ix *index) squeeze(id int32, s shortage) finding {
 
 func (ix *index) laneBusy(id int32) int32 { return ix.busy[id].Load() }
 
-// exhausted says why nothing was found for a call, and when something will be.
-func (ix *index) exhausted(now time.Time, q *Query) *Exhausted {
-	e := &Exhausted{Model: ix.model}
+// exhausted says why nothing was found for a call, and when something will be. Or else, if that is of use, it reports that something is
+// back sooner than thought.
+func (ix *index) exhausted(now time.Time, q *Query, use bool) (e *Exhausted, again bool) {
+	e = &Exhausted{Model: ix.model}
 	if len(ix.lanes) == 0 {
-		return e
+		e.nothing = true
+		return e, false
 	}
 	if ix.tooLarge(q.Tokens) {
 		e.Cause = CauseTooLarge
-		return e
+		return e, false
 	}
-	e.RetryAfter = ix.soonest(now, q.Tokens)
+	e.RetryAfter, again = ix.soonest(now, q)
+	if again && use {
+		return nil, true
+	}
 	waiting := ix.count[classNarrow] + ix.count[classMinute] + ix.count[classDay]
 	switch {
 	case ix.count[classReady] > 0 && !q.Tried.empty():
@@ -204,34 +235,51 @@ func (ix *index) exhausted(now time.Time, q *Query) *Exhausted {
 	default:
 		e.Cause = CauseDisabled
 	}
-	return e
+	e.nothing = ix.count[classReady]+ix.count[classNarrow] == 0
+	return e, false
 }
 
 // maxScan bounds the lanes asked when they will have room for a call. Those with the most room come first.
 const maxScan = 64
 
-// soonest is how long until a lane that was put aside is back, or until a narrow one has room for so many tokens; 0 for never.
-func (ix *index) soonest(now time.Time, tokens int64) time.Duration {
+// soonest is how long until a lane that was put aside is back, or until a narrow one has room for the call; 0 for never. It reports
+// whether one turned out to be back already; that it has brought back.
+func (ix *index) soonest(now time.Time, q *Query) (wait time.Duration, again bool) {
 	nanos := now.UnixNano()
-	at := ix.nextWake(now)
+	at, again := ix.nextWake(now)
+	roomy := int32(-1)
 	for _, e := range ix.narrow.order[:min(len(ix.narrow.order), maxScan)] {
-		at = min(at, ix.lanes[e.id].current(ix.model).fits(nanos, tokens, &ix.limits))
+		l := &ix.lanes[e.id]
+		fits := l.current(ix.model).fits(nanos, q.Tokens, &ix.limits)
+		if fits > nanos {
+			at = min(at, fits)
+		} else if !q.Tried.group(l.group, avoidFault) {
+			roomy, again = e.id, true
+		}
+	}
+	if roomy >= 0 {
+		ix.move(roomy, classReady, 0)
 	}
 	if at == math.MaxInt64 {
-		return 0
+		return 0, again
 	}
-	return time.Duration(at - nanos)
+	return time.Duration(at - nanos), again
 }
 
-// nextWake is when the first of what was put aside is really back: facts may have changed since.
-func (ix *index) nextWake(now time.Time) int64 {
+// nextWake is when the first of what was put aside is really back, and whether it is already: facts may have changed since.
+func (ix *index) nextWake(now time.Time) (at int64, again bool) {
 	nanos, lanes := now.UnixNano(), int32(len(ix.lanes))
 	for !ix.wake.empty() {
 		id := ix.wake.order[0].id
 		if id >= lanes {
 			m, l := &ix.members[id-lanes], &ix.lanes[ix.owner[id-lanes]]
+			if m.candidate.unusable(now) == nil {
+				ix.reviewMember(id-lanes, now)
+				again = true
+				continue
+			}
 			if l.class == classDisabled || m.until >= l.until {
-				return m.until
+				return m.until, again
 			}
 			m.until = l.until // before that it is of no use
 			ix.wake.set(entry{rank: float64(m.until), id: id})
@@ -243,12 +291,13 @@ func (ix *index) nextWake(now time.Time) int64 {
 			continue
 		}
 		s := l.current(ix.model).shortage(nanos, &ix.limits)
-		if s.state == "" || s.until == l.until {
-			return max(s.until, nanos)
+		if s.state != "" && s.until == l.until {
+			return s.until, again
 		}
-		ix.move(id, classOf(s), s.until)
+		ix.review(id, nanos)
+		again = again || s.state == ""
 	}
-	return math.MaxInt64
+	return math.MaxInt64, again
 }
 
 // retryAfter is how long until some call can be served; 0 when one can be now, and when none ever will be.
@@ -272,5 +321,9 @@ func (ix *index) retryAfter(now time.Time) time.Duration {
 	if !ix.narrow.empty() {
 		return 0
 	}
-	return ix.soonest(now, 0)
+	wait, again := ix.soonest(now, &Query{})
+	if again {
+		return 0
+	}
+	return wait
 }

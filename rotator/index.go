@@ -39,6 +39,7 @@ type index struct {
 	turn    uint64
 	floor   float64  // rank of the lane chosen last
 	left    float64  // what is usual for use.left; 0 until one is known
+	out     bool     // it was told that there is nothing left
 	news    []Change // to be told once the lock is released
 }
 
@@ -294,6 +295,10 @@ func (ix *index) reviewMember(id int32, now time.Time) {
 func (ix *index) giveBack(id int32, now time.Time) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	ix.regain(id, now)
+}
+
+func (ix *index) regain(id int32, now time.Time) {
 	switch ix.lanes[id].class {
 	case classNarrow:
 		ix.move(id, classReady, 0)

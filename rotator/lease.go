@@ -95,4 +95,13 @@ func (l *Lease) Settle(o Outcome) {
 		l.index.giveBack(l.choice.lane, time.Now())
 	}
 	l.tried.add(c, &o.Decision)
+	if look || o.Decision.Mark != MarkNothing {
+		l.pool.options.Models.bell.settled(l, look)
+	}
+}
+
+// drop ends a lease that nobody took.
+func (l *Lease) drop() {
+	l.choice.candidate.requests.Add(-1)
+	l.Settle(Outcome{})
 }

@@ -17,6 +17,8 @@ type Models struct {
 	// until is never changed in place, so that reading it takes no lock.
 	until     atomic.Pointer[map[string]time.Time]
 	estimates map[string]*estimates
+
+	bell bell // whoever shares what is known of models shares accounts and groups too
 }
 
 // NewModels returns a Models that knows of no overloaded model.

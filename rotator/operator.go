@@ -51,6 +51,7 @@ func (p *Pool) Review() {
 			p.options.Notify(change)
 		}
 	}
+	p.lines.serve()
 }
 
 func (p *Pool) labelled(label string, do func(*Candidate)) (found bool) {

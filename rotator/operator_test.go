@@ -10,9 +10,12 @@ import (
 	"time"
 )
 
-// notes returns options that write down what is told.
+// notes returns options that write down what is told about accounts.
 func notes(told *[]string) Options {
 	return Options{Notify: func(c Change) {
+		if c.State == StateExhausted {
+			return
+		}
 		*told = append(*told, fmt.Sprint(c.Credential.Label, " ", c.State, " ", c.Model))
 	}}
 }

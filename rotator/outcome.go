@@ -29,7 +29,7 @@ const (
 	MarkToken        // the access token is not to be used again
 )
 
-// The words that status shows for what limits a group, a model or an account.
+// The words that status shows for what limits a group, a model or an account, and events for a whole pool.
 const (
 	StateReady       = "ready"
 	StateCooling     = "cooling"
@@ -38,6 +38,7 @@ const (
 	StateRateShort   = "rate_short"
 	StateQuotaLong   = "quota_long"
 	StateNotEntitled = "not_entitled"
+	StateExhausted   = "exhausted"
 )
 
 // Attempts is what a request has gone through so far, the latest failure included.

@@ -68,6 +68,7 @@ const maxIndexes = 64
 type Pool struct {
 	options Options
 	retries *Budget
+	lines   *lines
 
 	mu   sync.Mutex           // for replacing the view
 	view atomic.Pointer[view] // never changed in place, so that reading it takes no lock
@@ -104,6 +105,7 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 		o.Notify = func(Change) {}
 	}
 	p := &Pool{options: o, retries: NewBudget(o.Retries)}
+	p.lines = newLines(p)
 	p.view.Store(&view{slices.Clone(candidates), make(map[string]*index)})
 	return p
 }
@@ -112,8 +114,9 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 // and so do requests that wait, leases and budgets.
 func (p *Pool) Replace(candidates []Candidate) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.view.Store(&view{slices.Clone(candidates), make(map[string]*index)})
+	p.mu.Unlock()
+	p.lines.serve()
 }
 
 // candidates are those there are at the moment. They must not be changed.
@@ -133,25 +136,50 @@ type Query struct {
 	Trace *Trace
 }
 
-// Acquire chooses an account and counts the call against the quotas of its group. It never waits. The lease must be settled. The
-// error is always an *Exhausted.
+// Acquire chooses an account and counts the call against the quotas of its group. It never waits, and it does not go before those that
+// do. The lease must be settled. The error is always an *Exhausted.
 func (p *Pool) Acquire(q Query) (*Lease, error) {
 	now := time.Now()
+	if e := p.lines.ahead(q.Model, now); e != nil {
+		return nil, e
+	}
+	lease, exhausted, news := p.acquire(now, &q)
+	p.tell(news)
+	if exhausted != nil {
+		return nil, exhausted
+	}
+	return lease, nil
+}
+
+// acquire is Acquire, whoever waits. The changes are to be told once no lock is held.
+func (p *Pool) acquire(now time.Time, q *Query) (*Lease, *Exhausted, []Change) {
 	if until := p.options.Models.overloaded(q.Model, now); !until.IsZero() && q.Tried.empty() {
-		return nil, &Exhausted{Model: q.Model, Cause: CauseOverloaded, RetryAfter: until.Sub(now)}
+		return nil, &Exhausted{Model: q.Model, Cause: CauseOverloaded, RetryAfter: until.Sub(now)}, nil
 	}
 	ix := p.index(q.Model, now)
 	var chosen choice
-	if exhausted := ix.choose(now, &q, &chosen); exhausted != nil {
-		return nil, exhausted
+	exhausted, news := ix.choose(now, q, &chosen)
+	if exhausted != nil {
+		return nil, exhausted, news
 	}
+	return p.lease(ix, &chosen, q, now), nil, news
+}
+
+// lease begins a call.
+func (p *Pool) lease(ix *index, chosen *choice, q *Query, now time.Time) *Lease {
 	c := chosen.candidate
 	if c.config.Load() != c.Credential {
 		c.config.Store(c.Credential)
 	}
 	c.requests.Add(1)
 	c.inFlight.Add(1)
-	return &Lease{pool: p, index: ix, choice: chosen, tried: q.Tried, began: now.UnixNano()}, nil
+	return &Lease{pool: p, index: ix, choice: *chosen, tried: q.Tried, began: now.UnixNano()}
+}
+
+func (p *Pool) tell(news []Change) {
+	for _, change := range news {
+		p.options.Notify(change)
+	}
 }
 
 // RetryAfter is how long until a call for the model can be served; 0 when one can be now, and when none ever will be.
@@ -273,6 +301,8 @@ type Exhausted struct { //nolint:errname // it says what happened to the pool; *
 	Cause Cause
 	// RetryAfter is when the first account is expected back; 0 when none is.
 	RetryAfter time.Duration
+
+	nothing bool // no account is ready, so the same is true of any other call
 }
 
 func (e *Exhausted) Error() string {

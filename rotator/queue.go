@@ -49,6 +49,13 @@ func (e *entry) before(o *entry) bool {
 
 func (q *queue) empty() bool { return len(q.order) == 0 }
 
+// admit lets a number take part, when it is not known from the start how many there will be.
+func (q *queue) admit(id int32) {
+	for int(id) >= len(q.place) {
+		q.place = append(q.place, -1)
+	}
+}
+
 func (q *queue) has(id int32) bool { return q.place[id] >= 0 }
 
 // set adds id, or moves it to where its new rank belongs.

@@ -381,8 +381,8 @@ func TestRefreshAheadThatIsRefusedDisablesTheAccount(t *testing.T) {
 			synctest.Wait()
 			refused(t, p, Query{Model: "m"})
 			refused(t, p, Query{Model: "m"})
-			if len(told) != 1 || told[0].State != "disabled" || told[0].Reason != "refused" {
-				t.Errorf("kind %d: told %+v, want once that it is disabled", kind, told)
+			if len(told) != 2 || told[0].State != "disabled" || told[0].Reason != "refused" || told[1].State != "exhausted" {
+				t.Errorf("kind %d: told %+v, want once that it is disabled, and that no other is left", kind, told)
 			}
 		})
 	}

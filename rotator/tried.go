@@ -1,10 +1,14 @@
 package rotator
 
+import "slices"
+
 // Tried is what one request has tried. The zero Tried is empty. It is for one goroutine at a time.
 type Tried struct {
 	few  [4]trial
 	n    int
 	more []trial // beyond what most requests need
+
+	place place // it had in the line when it waited last
 }
 
 type trial struct {
@@ -27,6 +31,17 @@ func (t *Tried) add(c *Candidate, d *Decision) {
 		t.more = append(t.more, one)
 	}
 	t.n++
+}
+
+// forgive forgets what was the fault of groups: for a request that waits, their time is over, or they are put aside until it is.
+func (t *Tried) forgive() {
+	if t.empty() {
+		return
+	}
+	trials := append(slices.Clone(t.few[:min(t.n, len(t.few))]), t.more...)
+	trials = slices.DeleteFunc(trials, func(one trial) bool { return one.whole })
+	*t = Tried{n: len(trials), place: t.place}
+	t.more = slices.Clone(trials[copy(t.few[:], trials):])
 }
 
 // avoidance is how strictly what was tried is kept away from.
