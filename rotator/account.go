@@ -13,11 +13,10 @@ type Account struct {
 	out     atomic.Pointer[outage]
 	// config is the credential as last used. A refresh ahead of expiry mints with it, because the one that the token in hand was
 	// minted with may be of a configuration that is gone.
-	config atomic.Pointer[Credential]
-	// consumer is the project that Google counts its calls for; nil while it has not said so.
-	consumer atomic.Pointer[string]
-	changes  atomic.Uint64 // see Candidate.Changes
-	watcher  atomic.Pointer[func()]
+	config  atomic.Pointer[Credential]
+	charged atomic.Pointer[charged] // nil while Google has not named it
+	changes atomic.Uint64           // see Candidate.Changes
+	watcher atomic.Pointer[func()]
 
 	requests, errors, inFlight atomic.Int64
 	refusals                   atomic.Int32 // in a row: a fresh token was not accepted

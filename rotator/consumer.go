@@ -23,6 +23,9 @@ type Projects struct {
 // project is a Google Cloud project, by ID or number, as one backend counts it.
 type project struct{ backend, consumer string }
 
+// charged is for which project Google counts an account's calls, while it is used with a project of the configuration.
+type charged struct{ project, consumer string }
+
 const (
 	maxProjects     = 1 << 14 // remembered at once
 	maxConsumerName = 128     // bytes
@@ -37,8 +40,8 @@ func (p *Projects) learn(c *Candidate, consumer string, now time.Time) {
 	if consumer == "" || len(consumer) > maxConsumerName {
 		return
 	}
-	if old := c.consumer.Load(); old == nil || *old != consumer {
-		c.consumer.Store(&consumer)
+	if now := (charged{c.Project, consumer}); c.charged.Load() == nil || *c.charged.Load() != now {
+		c.charged.Store(&now)
 		c.Account.urgent()
 	}
 	if g := p.group(project{c.Backend, consumer}, c.Group.whole()); c.Group.join(g, now.UnixNano()) {

@@ -37,6 +37,9 @@ func (c *Candidate) Restore(s *AccountState, projects *Projects) {
 	if n := min(s.Refusals, maxRefusals); n > c.refusals.Load() {
 		c.refusals.Store(n)
 	}
+	if s.Project != c.Project {
+		return
+	}
 	projects.learn(c, s.Consumer, now) // before what is known of the group: that is then the same of all accounts, and not added up
 	c.Group.restore(s.Models, now.UnixNano())
 }

@@ -17,6 +17,8 @@ type AccountState struct {
 	Outage *OutageState `json:"outage,omitempty"`
 	// Refusals is how often in a row a fresh token was refused.
 	Refusals int32 `json:"refusals,omitzero"`
+	// Project is Credential.Project. Under another, the account spends another quota: Consumer and Models are not its own then.
+	Project string `json:"project,omitzero"`
 	// Consumer is the Google Cloud project that the account's calls are counted for, as Google named it; empty while it has not.
 	Consumer string `json:"consumer,omitzero"`
 	// Requests and Errors are the calls that were made, and those of them that failed.
@@ -95,7 +97,8 @@ type LimitState struct {
 func (c *Candidate) Export() *AccountState {
 	now := time.Now()
 	s := &AccountState{
-		Refusals: c.refusals.Load(), Requests: c.requests.Load(), Errors: c.errors.Load(), Models: c.Group.export(now.UnixNano()),
+		Refusals: c.refusals.Load(), Requests: c.requests.Load(), Errors: c.errors.Load(),
+		Project: c.Project, Models: c.Group.export(now.UnixNano()),
 	}
 	if t := c.current.Load(); t.usable(now) && !t.APIKey && !t.Expiry.IsZero() {
 		s.Token = &TokenState{Secret: t.Secret, Expiry: t.Expiry, Project: t.Project, QuotaProject: t.QuotaProject}
@@ -103,8 +106,8 @@ func (c *Candidate) Export() *AccountState {
 	if o := c.unusable(now); o != nil && !o.passing {
 		s.Outage = &OutageState{Until: o.until, Reason: o.reason, Operator: o.operator}
 	}
-	if consumer := c.consumer.Load(); consumer != nil {
-		s.Consumer = *consumer
+	if known := c.charged.Load(); known != nil && known.project == c.Project {
+		s.Consumer = known.consumer
 	}
 	return s
 }
