@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,9 +35,7 @@ func handlers(file, adapter string) ([]proxyconfig.Config, error) {
 		return nil, err
 	}
 	var config any
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber() // as it was written
-	if err := decoder.Decode(&config); err != nil {
+	if err := json.Unmarshal(text, &config); err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	found, err := handlersIn(config)
