@@ -9,14 +9,15 @@ import (
 // Lease is one account for one call, and for the same call again with a fresh token. Except for Settle, it is for one goroutine
 // at a time.
 type Lease struct {
-	pool    *Pool
-	index   *index
-	choice  choice
-	tried   *Tried
-	began   int64  // Unix nanoseconds
-	token   *Token // the last one given out
-	renewed bool
-	settled atomic.Bool
+	pool     *Pool
+	index    *index
+	choice   choice
+	tried    *Tried
+	estimate int64  // of the prompt's tokens, as the query had it
+	began    int64  // Unix nanoseconds
+	token    *Token // the last one given out
+	renewed  bool
+	settled  atomic.Bool
 }
 
 // Outcome is how a call went.
@@ -80,6 +81,9 @@ func (l *Lease) Settle(o Outcome) {
 	if o.served() && c.refusals.Load() != 0 {
 		c.refusals.Store(0)
 	}
+	if o.served() && o.Tokens > 0 && l.estimate > 0 {
+		l.index.observe(l.estimate, o.Tokens)
+	}
 	if o.Decision.failed {
 		c.errors.Add(1)
 	}
@@ -103,5 +107,6 @@ func (l *Lease) Settle(o Outcome) {
 // drop ends a lease that nobody took.
 func (l *Lease) drop() {
 	l.choice.candidate.requests.Add(-1)
+	l.choice.candidate.Account.changed() // besides what Settle notes, because the number of requests is part of Candidate.Changes
 	l.Settle(Outcome{})
 }

@@ -158,7 +158,13 @@ func (p *Pool) acquire(now time.Time, q *Query) (*Lease, *Exhausted, []Change) {
 	}
 	ix := p.index(q.Model, now)
 	var chosen choice
-	exhausted, news := ix.choose(now, q, &chosen)
+	corrected := *q
+	corrected.Tokens = ix.estimates.Load().correct(q.Tokens)
+	exhausted, news := ix.choose(now, &corrected, &chosen)
+	if exhausted != nil && exhausted.Cause == CauseTooLarge && corrected.Tokens > q.Tokens {
+		// What other prompts were like is no reason to turn one away for good: Google knows how large it is.
+		exhausted, news = ix.choose(now, q, &chosen)
+	}
 	if exhausted != nil {
 		return nil, exhausted, news
 	}
@@ -173,7 +179,7 @@ func (p *Pool) lease(ix *index, chosen *choice, q *Query, now time.Time) *Lease 
 	}
 	c.requests.Add(1)
 	c.inFlight.Add(1)
-	return &Lease{pool: p, index: ix, choice: *chosen, tried: q.Tried, began: now.UnixNano()}
+	return &Lease{pool: p, index: ix, choice: *chosen, tried: q.Tried, estimate: q.Tokens, began: now.UnixNano()}
 }
 
 func (p *Pool) tell(news []Change) {
