@@ -164,28 +164,32 @@ func (d *days) note(got reply) {
 	}
 }
 
-// roomBefore reports whether, from now until a moment, Google had room for a prompt that nobody used. It is looked for now and at the
-// last instant of each of Google's minutes, when what was left of it is lost, and at that moment.
+// roomBefore reports whether, until a moment, Google had room for a prompt that nobody used. It is looked for at the last instant of
+// each of Google's minutes, when what was left of it is lost, and in the end. It is not looked for now: calls are under way that are
+// yet to use it.
 func (d *days) roomBefore(end time.Time, tokens int64) bool {
 	for {
-		for p := range d.projects {
-			if d.google.Room(googlesim.Developer, project(p), model, tokens) {
-				return true
-			}
-		}
-		now := time.Now()
-		if !now.Before(end) {
-			return false
-		}
-		next := now.Truncate(time.Minute).Add(time.Minute - 1)
-		if !next.After(now) {
-			next = next.Add(time.Minute)
-		}
+		next := time.Now().Add(1).Truncate(time.Minute).Add(time.Minute - 1)
 		if next.After(end) {
 			next = end
 		}
 		time.Sleep(time.Until(next))
+		if d.room(tokens) {
+			return true
+		}
+		if !next.Before(end) {
+			return false
+		}
 	}
+}
+
+func (d *days) room(tokens int64) bool {
+	for p := range d.projects {
+		if d.google.Room(googlesim.Developer, project(p), model, tokens) {
+			return true
+		}
+	}
+	return false
 }
 
 // count adds up the days and what Google has seen.

@@ -55,6 +55,7 @@ func TestRoomBefore(t *testing.T) {
 		want   bool
 	}{
 		{"room now", 10, 50, -1, 2, true},
+		{"room now, for a call under way", 10, 50, 0, 2, false},
 		{"no room for so many tokens", 10, 950, -1, 2, false},
 		{"room in the next minute, unused", 55, 950, -1, 2, true},
 		{"room in the next minute, for somebody else", 55, 950, 8, 2, false},

@@ -18,9 +18,9 @@
 //	late         of all calls, those refused for a quota of which the account had been told before they were made
 //	Jain         Jain's index of fairness over the calls that each project served; 1 is equal
 //	429s         requests that the gateway answered with 429
-//	wrong        of these, those for which a project had room: the simulated Google would have taken the same prompt, by its own counters,
-//	             when the client was turned away, at the last instant of a minute of Google's, or in the end, within max_wait (10s) of the
-//	             request's arrival. Room that another request took is none: it is looked for when it is lost
+//	wrong        of these, those for which a project had room within max_wait (10s) of their arrival: the simulated Google would have taken
+//	             the same prompt, by its own counters. Room that another request took is none, so it is looked for when it is lost, at
+//	             the last instant of each of Google's minutes, and when max_wait is over
 //	p50, p99     how long requests that were served had stood in line
 //	took         real time
 //
