@@ -78,18 +78,22 @@ func (x *exchange) heal(a *attempt, failed *google.Error) bool {
 	return false
 }
 
-// mend encodes a body anew; false when that would change nothing.
+// mend encodes a body anew, in the next way that makes a difference to it; false when there is none.
 func (x *exchange) mend(body *encodedBody, c *gemini.Complaint) bool {
-	remedies, ok := body.Remedy(c)
-	if !ok {
-		return false
+	for encoded := body.Encoded; ; {
+		remedies, ok := encoded.Remedy(c)
+		if !ok {
+			return false
+		}
+		var err error
+		if encoded, err = gemini.Encode(x.request, body.place.Backend, body.model, remedies); err != nil {
+			return false
+		}
+		if !bytes.Equal(encoded.Body, body.Body) {
+			body.Encoded = encoded
+			return true
+		}
 	}
-	encoded, err := gemini.Encode(x.request, body.place.Backend, body.model, remedies)
-	if err != nil || bytes.Equal(encoded.Body, body.Body) {
-		return false
-	}
-	body.Encoded = encoded
-	return true
 }
 
 // despair remembers that all was tried after a refusal that does not say what it is about, and none of it helped: the next such request
