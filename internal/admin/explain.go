@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 )
 
 func explainCommand() *cobra.Command {
@@ -21,9 +25,10 @@ func explainCommand() *cobra.Command {
 		Use:   "explain <x-request-id> [--json] [--address <interface>] [--config <path> [--adapter <name>]]",
 		Short: "Tells what became of a request to a running gateway",
 		Long: `
-Tells how one of the last thousand exchanges about a model went: which accounts it was
-given to and with what result, and how long it waited. The header x-request-id of every
-answer has the name to ask for. An exchange is known when it has ended.
+Tells how one of the last thousand exchanges about a model went: which accounts were
+considered and which were passed over and why, what came of each try, and how long the
+request waited. The header x-request-id of every answer has the name to ask for. An
+exchange is known when it has ended.
 
 --json prints what GET ` + pathExplain + `<x-request-id> answers.
 ` + whichCaddy + `
@@ -71,15 +76,59 @@ func printExplanation(out io.Writer, e *gateway.Explanation) error {
 			row(table, line.name, line.value)
 		}
 	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if len(e.Choices) > 0 {
+		fmt.Fprintln(out, "\nHow accounts were chosen:")
+		row(table, "AFTER", "STEP", "MODEL", "ACCOUNT", "WHY", "QUOTA GROUPS", "PASSED OVER")
+	}
+	for i := range e.Choices {
+		c := &e.Choices[i]
+		row(table, after(e, c.At), c.What, c.Model, c.Account, why(c), counts(c.Groups), passedOver(c.Skipped))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
 	if len(e.Tries) > 0 {
-		fmt.Fprintln(table)
+		fmt.Fprintln(out, "\nWhat came of it:")
 		row(table, "AFTER", "ACCOUNT", "MODEL", "TOOK", "OUTCOME")
 	}
 	for i := range e.Tries {
 		t := &e.Tries[i]
-		row(table, milliseconds(t.Began.Sub(e.Began).Milliseconds()), t.Account, t.Model, milliseconds(t.DurationMS), outcome(t))
+		row(table, after(e, t.Began), t.Account, t.Model, milliseconds(t.DurationMS), outcome(t))
 	}
 	return table.Flush()
+}
+
+// why is why an account was chosen, or why there was none and until when.
+func why(c *rotator.TraceStep) string {
+	if c.RetryAfter <= 0 {
+		return c.Why
+	}
+	return fmt.Sprintf("%s, back in %s", c.Why, time.Duration(c.RetryAfter*float64(time.Second)).Round(time.Millisecond))
+}
+
+// counts is how many quota groups were in which state.
+func counts(groups map[string]int) string {
+	var words []string
+	for _, state := range slices.Sorted(maps.Keys(groups)) {
+		words = append(words, fmt.Sprint(groups[state], " ", state))
+	}
+	return strings.Join(words, ", ")
+}
+
+// passedOver is which accounts could not be used, and why.
+func passedOver(skipped []rotator.TraceSkip) string {
+	words := make([]string, len(skipped))
+	for i, s := range skipped {
+		words[i] = s.Account + " (" + s.Reason
+		if !s.Until.IsZero() {
+			words[i] += " until " + s.Until.Format(time.RFC3339)
+		}
+		words[i] += ")"
+	}
+	return strings.Join(words, ", ")
 }
 
 // outcome is what came of a try.
@@ -95,6 +144,11 @@ func outcome(t *gateway.Try) string {
 		words += ", as second attempt"
 	}
 	return words
+}
+
+// after is when something happened, from the beginning of the exchange.
+func after(e *gateway.Explanation, at time.Time) string {
+	return milliseconds(at.Sub(e.Began).Milliseconds())
 }
 
 func milliseconds(n int64) string { return (time.Duration(n) * time.Millisecond).String() }

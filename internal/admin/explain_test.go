@@ -10,6 +10,7 @@ import (
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/observe"
+	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 )
 
 var began = time.Date(2026, 11, 23, 8, 12, 0, 0, time.UTC)
@@ -74,6 +75,7 @@ calls to Google    2
 second attempt     won
 ended with         stop
 
+What came of it:
 AFTER  ACCOUNT  MODEL                   TOOK   OUTCOME
 250ms  env-1    gemini-3-flash-preview  40ms   RATE_LIMIT_EXCEEDED (HTTP 429)
 300ms  env-2    gemini-3-flash-preview  2ms    INVALID_GRANT (HTTP 400), without a call
@@ -91,5 +93,30 @@ AFTER  ACCOUNT  MODEL                   TOOK   OUTCOME
 		if out, err := run(t, explainCommand, append(args, "--address", address)...); err == nil {
 			t.Errorf("%q: %s", args, out)
 		}
+	}
+}
+
+func TestExplainTellsHowAccountsWereChosen(t *testing.T) {
+	e := gateway.Explanation{RequestID: "req_1", Began: began, Model: "m", Error: "rate_limit_exceeded", Choices: []rotator.TraceStep{
+		{At: began, What: "acquire", Model: "m", Account: "env-1", Why: "policy", Groups: map[string]int{"ready": 2, "minute": 1},
+			Skipped: []rotator.TraceSkip{{Account: "env-2", Reason: "rate_short", Until: began.Add(time.Minute)}, {Account: "env-3", Reason: "disabled"}}},
+		{At: began.Add(time.Second), What: "wait", Model: "m", Why: "rate limit", RetryAfter: 2.5},
+	}}
+	want := `
+request          req_1
+began            2026-11-23T08:12:00Z
+took             0s
+asked for        m
+calls to Google  0
+error            rate_limit_exceeded
+
+How accounts were chosen:
+AFTER  STEP     MODEL  ACCOUNT  WHY                       QUOTA GROUPS       PASSED OVER
+0s     acquire  m      env-1    policy                    1 minute, 2 ready  env-2 (rate_short until 2026-11-23T08:13:00Z), env-3 (disabled)
+1s     wait     m      -        rate limit, back in 2.5s  -                  -
+`
+	var out strings.Builder
+	if err := printExplanation(&out, &e); err != nil || "\n"+out.String() != want {
+		t.Errorf("%v, got\n%swant%s", err, out.String(), want)
 	}
 }
