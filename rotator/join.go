@@ -29,6 +29,7 @@ func Join(pools []*Pool) PoolSnapshot {
 	for i := range joined.Accounts {
 		joined.Pool.add(&joined.Accounts[i])
 	}
+	joined.Notes = nameJoined(joined.Accounts)
 	return joined
 }
 

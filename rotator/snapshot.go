@@ -12,6 +12,8 @@ type PoolSnapshot struct {
 	Accounts []AccountSnapshot `json:"accounts"`
 	// Models are those that were overloaded lately.
 	Models []ModelSnapshot `json:"models"`
+	// Notes say in words what the numbers do not: which accounts turned out to share one quota.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // PoolCounts sums up the accounts.
@@ -40,6 +42,8 @@ type AccountSnapshot struct {
 	Errors     int64          `json:"errors"`
 	InFlight   int64          `json:"in_flight"`
 	Models     []ModelAccount `json:"models"`
+
+	group, whole *Group // as configured, and as counted
 }
 
 // TokenSnapshot says whether an access token is at hand and for how many seconds; an API key does not expire.
@@ -100,6 +104,7 @@ func (p *Pool) snapshot(candidates []Candidate) PoolSnapshot {
 		s.Accounts = append(s.Accounts, a)
 		s.Pool.add(&a)
 	}
+	s.Notes = nameJoined(s.Accounts)
 	return s
 }
 
@@ -131,6 +136,7 @@ func (c *Candidate) snapshot(models []ModelAccount, now time.Time) AccountSnapsh
 	a := AccountSnapshot{
 		Index: c.Index, Label: c.Label, Backend: c.Backend, QuotaGroup: c.groupName(), State: StateReady,
 		Requests: c.requests.Load(), Errors: c.errors.Load(), InFlight: c.inFlight.Load(), Models: []ModelAccount{},
+		group: c.Group, whole: c.Group.whole(),
 	}
 	if t := c.current.Load(); t.usable(now) {
 		a.Token.Cached = true
