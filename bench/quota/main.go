@@ -27,7 +27,9 @@
 // The second table is Google's implicit prompt cache as it is simulated: 200 conversations of 10 turns over 25 projects, and as the most
 // that can be had over one. The share is of prompt tokens that were cached, Jain is over the calls of each project.
 //
-// The third is a client who floods the gateway beside nine who ask every ten seconds: what each got, and how long it stood in line.
+// The third is a client who floods the gateway with ten times of what it can serve, beside nine who ask every ten seconds: what each got,
+// and how long it stood in line. A flood that grows takes all there is evenly. A sudden one takes what there is for a minute in the first
+// seconds of it; as long as it lasts there is something for others to wait for in these seconds of each minute only.
 //
 // The fourth is hedging where one answer in twenty begins 20 seconds late: calls beyond the requests, how many of them answered first,
 // and how long clients waited for the first token.
@@ -70,10 +72,12 @@ func report(t *testing.T) {
 	missed = append(missed, affinityMisses(runs)...)
 	out.end()
 
-	out = newTable(os.Stdout, "client", "asked", "served", "share", "429s", "p50", "p99")
-	flood, others := playFairness(t)
-	flood.row(out)
-	others.row(out)
+	out = newTable(os.Stdout, "flood", "client", "asked", "served", "share", "429s", "p50", "p99")
+	for _, f := range fairnessRuns() {
+		f.play(t)
+		f.rows(out)
+		missed = append(missed, f.misses()...)
+	}
 	out.end()
 
 	out = newTable(os.Stdout, "hedging", "asked", "calls", "extra", "won", "p50", "p90", "p95", "p99", "max")

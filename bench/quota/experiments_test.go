@@ -1,0 +1,25 @@
+package main
+
+import "testing"
+
+// Days at the limit keep every promise, also those on which clocks go forward.
+func TestDaysAtTheLimit(t *testing.T) {
+	for _, s := range scenarios(spring, 3) {
+		t.Run(s.demand.String()+", "+s.name, func(t *testing.T) {
+			t.Parallel()
+			for _, miss := range s.run(t).misses() {
+				t.Error(miss)
+			}
+		})
+	}
+}
+
+// Who asks for little is served beside a flood.
+func TestFloodLeavesRoomForOthers(t *testing.T) {
+	for _, f := range fairnessRuns() {
+		f.play(t)
+		for _, miss := range f.misses() {
+			t.Error(miss)
+		}
+	}
+}
