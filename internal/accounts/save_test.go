@@ -231,7 +231,10 @@ func TestWhatChangesWhileItIsWrittenIsWrittenAgain(t *testing.T) {
 		store.latency = 100 * time.Millisecond
 		h := keep(t, store, "one")
 		h.call()
-		time.Sleep(saveEvery + store.latency/2) // a write is under way, and what it writes is fixed
+		time.Sleep(saveEvery - store.latency/2) // loading took as long: a write is under way, and what it writes is fixed
+		if store.busy != 2*store.latency {
+			t.Fatal("no write is under way")
+		}
 		h.call()
 		time.Sleep(10 * saveEvery)
 		if n := store.requests(t, "one"); n != 2 {
