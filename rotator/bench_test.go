@@ -22,7 +22,7 @@ func benchmarkPool(b *testing.B, n, limited int, o Options) *Pool {
 }
 
 func BenchmarkAcquireSettle(b *testing.B) {
-	for _, size := range []struct{ accounts, limited int }{{25, 0}, {501, 500}, {501, 0}, {5000, 0}} {
+	for _, size := range []struct{ accounts, limited int }{{25, 0}, {501, 500}, {501, 0}, {5000, 0}, {10000, 0}} {
 		b.Run(fmt.Sprintf("accounts=%d/cooling=%d", size.accounts, size.limited), func(b *testing.B) {
 			acquireSettle(b, benchmarkPool(b, size.accounts, size.limited, Options{}))
 		})
@@ -67,6 +67,29 @@ func acquireSettle(b *testing.B, p *Pool) {
 			lease.Settle(Outcome{Called: true, Tokens: 1100})
 		}
 	})
+}
+
+// Ten thousand conversations, or none, take turns: what affinity costs is the difference.
+func BenchmarkConversation(b *testing.B) {
+	for name, conversations := range map[string]uint64{"none": 0, "many": 10_000} {
+		b.Run(name, func(b *testing.B) {
+			p := benchmarkPool(b, 5000, 0, Options{Affinity: NewAffinity(), AffinityFor: time.Hour})
+			turn := uint64(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				q := Query{Model: "m", Tokens: 1000}
+				if conversations > 0 {
+					turn++
+					q.Conversation = turn%conversations + 1
+				}
+				lease, err := p.Acquire(q)
+				if err != nil {
+					b.Fatal(err)
+				}
+				lease.Settle(Outcome{Called: true, Tokens: 1100})
+			}
+		})
+	}
 }
 
 func BenchmarkExhausted(b *testing.B) {

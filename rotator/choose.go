@@ -12,20 +12,37 @@ type choice struct {
 	member    int32
 	facts     *facts
 	booking   booking
+	why       why
 }
+
+// why is why a candidate was chosen.
+type why uint8
+
+const (
+	byPolicy   why = iota
+	byAffinity     // it served the conversation before
+	byHedge        // its group has plenty
+)
 
 // choose finds a candidate for a call and counts the call against its group, or says why there is none. The changes are to be told
 // once no lock is held.
 func (ix *index) choose(now time.Time, q *Query, c *choice) (*Exhausted, []Change) {
+	home := ix.home(now, q)
 	ix.mu.Lock()
 	ix.used = now.UnixNano()
 	ix.wakeUp(now)
-	exhausted := ix.find(now, q, c)
+	var exhausted *Exhausted
+	if home < 0 || !ix.stay(now, q, home, c) {
+		exhausted = ix.find(now, q, c)
+	}
 	news := ix.news
 	if news != nil {
 		ix.news = nil
 	}
 	ix.mu.Unlock()
+	if exhausted == nil {
+		ix.settleDown(now, q, c)
+	}
 	return exhausted, news
 }
 
@@ -36,7 +53,6 @@ const maxLooks = 8
 func (ix *index) find(now time.Time, q *Query, c *choice) *Exhausted {
 	for look := 1; ; look++ {
 		if ix.search(now, q, c) {
-			ix.out = false
 			return nil
 		}
 		e, again := ix.exhausted(now, q, look < maxLooks)
@@ -105,7 +121,7 @@ func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance, c *choi
 	return found == taken
 }
 
-// take gives the call to a lane if the lane's facts allow it, else it puts the lane where it belongs.
+// take gives the call to a lane if the request does not keep away from it.
 func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choice) finding {
 	l := &ix.lanes[head.id]
 	if q.Tried.group(l.group, a) {
@@ -118,9 +134,15 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choic
 		}
 		return found
 	}
+	return ix.book(head, m, now, q.Tokens, c)
+}
+
+// book counts the call against a lane if the lane's facts allow it, else it puts the lane where it belongs.
+func (ix *index) book(head, m entry, now time.Time, tokens int64, c *choice) finding {
+	l := &ix.lanes[head.id]
 	f := l.current(ix.model)
 	nanos := now.UnixNano()
-	b, after, short, ok := f.reserve(nanos, q.Tokens, &ix.limits)
+	b, after, short, ok := f.reserve(nanos, tokens, &ix.limits)
 	switch {
 	case short.state != "":
 		ix.move(head.id, classOf(short), short.until)
@@ -130,6 +152,7 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choic
 	case !ok:
 		return ix.squeeze(head.id, short)
 	}
+	ix.out = false
 	ix.turn++
 	l.last = ix.turn
 	ix.note(l, after)

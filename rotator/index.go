@@ -23,6 +23,7 @@ type index struct {
 	joins  uint64         // what Projects knew when it was made
 	busy   []atomic.Int32 // by lane: calls in flight
 	survey survey
+	seats  seats
 	// estimates corrects the estimates of prompts; nil while there is nothing to correct them by.
 	estimates atomic.Pointer[estimates]
 

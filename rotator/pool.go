@@ -77,6 +77,7 @@ type Pool struct {
 // view is the candidates of a pool, and the orders that were made of them, by model.
 type view struct {
 	candidates []Candidate
+	numbers    map[string]int32 // see seats
 	indexes    map[string]*index
 }
 
@@ -106,7 +107,7 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 	}
 	p := &Pool{options: o, retries: NewBudget(o.Retries)}
 	p.lines = newLines(p)
-	p.view.Store(&view{slices.Clone(candidates), make(map[string]*index)})
+	p.look(candidates)
 	return p
 }
 
@@ -114,9 +115,14 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 // and so do requests that wait, leases and budgets.
 func (p *Pool) Replace(candidates []Candidate) {
 	p.mu.Lock()
-	p.view.Store(&view{slices.Clone(candidates), make(map[string]*index)})
+	p.look(candidates)
 	p.mu.Unlock()
 	p.lines.serve()
+}
+
+// look begins a view of the candidates. The caller holds the lock.
+func (p *Pool) look(candidates []Candidate) {
+	p.view.Store(&view{slices.Clone(candidates), p.options.Affinity.numbers(candidates), make(map[string]*index)})
 }
 
 // candidates are those there are at the moment. They must not be changed.
@@ -223,12 +229,13 @@ func (p *Pool) index(model string, now time.Time) *index {
 	if stale != nil && stale.joins == joins {
 		return stale
 	}
-	next := &view{old.candidates, maps.Clone(old.indexes)}
+	next := &view{old.candidates, old.numbers, maps.Clone(old.indexes)}
 	if len(next.indexes) >= maxIndexes && stale == nil {
 		delete(next.indexes, leastUsed(next.indexes))
 	}
 	ix := newIndex(p, next.candidates, model, now)
 	ix.joins = joins
+	p.options.Affinity.seat(ix, next.numbers, len(next.candidates))
 	next.indexes[model] = ix
 	p.view.Store(next)
 	return ix
