@@ -76,7 +76,6 @@ func (w *writer) pass() time.Time {
 		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 		w.save(ctx, id, e)
 		cancel()
-		w.prune()
 		w.share.spend(now, time.Now())
 	}
 }
@@ -156,14 +155,14 @@ func (w *writer) forget(id string, e *kept) {
 
 // save writes an account.
 func (w *writer) save(ctx context.Context, id string, e *kept) {
-	h := w.latest()
 	w.mu.Lock()
 	candidate, loaded := e.candidate, e.loaded
-	current := w.kept[id] == e && e.changed()
-	w.mu.Unlock()
-	if !current {
-		return // written, or forgotten, since it was put on the list
+	if w.kept[id] != e || !e.changed() { // forgotten, or written, since it was put on the list
+		w.mu.Unlock()
+		return
 	}
+	h := w.latest()
+	w.mu.Unlock()
 	var err error
 	if !loaded { // or what the store knows would be lost
 		err = h.load(ctx, &candidate)
@@ -189,6 +188,10 @@ func (w *writer) save(ctx context.Context, id string, e *kept) {
 		if w.failing--; w.failing == 0 {
 			h.logger.Info("what is known about accounts is kept again")
 		}
+	}
+	if !w.pruned {
+		w.pruned = true
+		go w.prune(h)
 	}
 }
 
