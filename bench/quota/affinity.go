@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +47,7 @@ func (a *affinityRun) play(t *testing.T) {
 		var mu sync.Mutex
 		var talks sync.WaitGroup
 		for n := range conversations {
-			random := rand.New(rand.NewPCG(2, uint64(n)))
+			random := newRandom(2, n)
 			talks.Go(func() {
 				c := newConversation(n)
 				time.Sleep(time.Duration(random.Int64N(int64(5 * time.Minute))))

@@ -79,7 +79,7 @@ func (s scenario) run(t *testing.T) *outcome {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(s.begin))
 		d := days{
-			world: newWorld(t, s.setup), outcome: o, random: rand.New(rand.NewPCG(1, uint64(s.burst))), tally: map[string]*tally{},
+			world: newWorld(t, s.setup), outcome: o, random: newRandom(1, s.burst), tally: map[string]*tally{},
 		}
 		defer func() { d.close() }()
 		for range s.days {

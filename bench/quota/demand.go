@@ -37,6 +37,11 @@ func nextMidnight(now time.Time) time.Time {
 	return time.Date(y, m, d+1, 0, 0, 0, 0, pacific)
 }
 
+// newRandom makes chance that is the same each time.
+func newRandom(a, b int) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(a), uint64(b))) //nolint:gosec // chance, not secrecy
+}
+
 // filler is the text of which prompts are cut.
 var filler = strings.Repeat("What shall we talk about? ", 10_000)
 

@@ -1,6 +1,12 @@
 package main
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
+
+// spring is midnight before days of which the second has 23 hours.
+var spring = time.Date(2027, 3, 13, 0, 0, 0, 0, pacific)
 
 // Days at the limit keep every promise, also those on which clocks go forward.
 func TestDaysAtTheLimit(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"testing"
@@ -49,7 +48,7 @@ func (f *fairnessRun) play(t *testing.T) {
 		var mu sync.Mutex
 		var requests sync.WaitGroup
 		client := func(c *crowd, id string, pause, takes time.Duration) {
-			random := rand.New(rand.NewPCG(3, uint64(id[len(id)-1])))
+			random := newRandom(3, int(id[len(id)-1]))
 			ends := time.Now().Add(takes)
 			for {
 				time.Sleep(time.Duration(random.ExpFloat64() * float64(pause)))

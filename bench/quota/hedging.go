@@ -36,7 +36,7 @@ func (h *hedgeRun) play(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{projects: groups, keys: 1, hedge: h.hedge})
 		defer w.close()
-		random := rand.New(rand.NewPCG(4, 4))
+		random := newRandom(4, 0)
 		w.google.Script(googlesim.Match{Method: "streamGenerateContent"}, slowAnswers(random)...)
 		var mu sync.Mutex
 		var requests sync.WaitGroup
@@ -80,9 +80,7 @@ func (h *hedgeRun) note(got reply) {
 }
 
 func (h *hedgeRun) row(out table) {
-	cells := []string{h.name, number(hedgeRequests), number(h.calls), percent(h.calls-hedgeRequests, hedgeRequests), number(h.won)}
-	for _, p := range []float64{0.5, 0.9, 0.95, 0.99, 1} {
-		cells = append(cells, seconds(percentile(h.firsts, p)))
-	}
-	out.row(cells...)
+	late := func(share float64) string { return seconds(percentile(h.firsts, share)) }
+	out.row(h.name, number(hedgeRequests), number(h.calls), percent(h.calls-hedgeRequests, hedgeRequests), number(h.won),
+		late(0.5), late(0.9), late(0.95), late(0.99), late(1))
 }

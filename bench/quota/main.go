@@ -12,7 +12,7 @@
 //	asked        requests of clients
 //	capacity     what could be served at best: for each day the smaller of what was asked and what all projects may serve
 //	served       requests answered. One that waits over midnight counts, as asked and as served, for the day on which it is answered
-//	calls        calls that Google received
+//	calls        what Google received
 //	refused      of these, 429s for a quota that was used up
 //	most         the most often that one account was told so of one quota: once teaches it, unless calls were under way at the same time
 //	late         of all calls, those refused for a quota of which the account had been told before they were made
@@ -46,11 +46,8 @@ func main() {
 	testing.Main(func(_, _ string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "quota", F: report}}, nil, nil)
 }
 
-// Midnights before three days of which the second has 25 or 23 hours.
-var (
-	autumn = time.Date(2026, 10, 31, 0, 0, 0, 0, pacific)
-	spring = time.Date(2027, 3, 13, 0, 0, 0, 0, pacific)
-)
+// autumn is midnight before days of which the second has 25 hours.
+var autumn = time.Date(2026, 10, 31, 0, 0, 0, 0, pacific)
 
 // report prints the tables.
 func report(t *testing.T) {

@@ -150,7 +150,7 @@ const (
 type distant struct{ http.RoundTripper }
 
 func (d distant) RoundTrip(r *http.Request) (*http.Response, error) {
-	time.Sleep(nearest + rand.N(farthest-nearest))
+	time.Sleep(nearest + rand.N(farthest-nearest)) //nolint:gosec // chance, not secrecy
 	return d.RoundTripper.RoundTrip(r)
 }
 

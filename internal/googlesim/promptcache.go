@@ -3,6 +3,7 @@ package googlesim
 import (
 	"container/list"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -49,9 +50,9 @@ func (p *promptCache) use(c *exchange, tokens int, now time.Time) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	found := 0
-	for i := len(beginnings) - 1; i >= 0; i-- { // so that a long one is forgotten before those it begins with
-		if p.renew(beginnings[i].key, now) {
-			found = max(found, beginnings[i].tokens)
+	for _, b := range slices.Backward(beginnings) { // so that a long one is forgotten before those it begins with
+		if p.renew(b.key, now) {
+			found = max(found, b.tokens)
 		}
 	}
 	return min(found, tokens) / cacheBlock * cacheBlock
