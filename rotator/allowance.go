@@ -123,6 +123,15 @@ func (f *facts) remaining(now int64, l *Limit) (requests, tokens rest) {
 	if limit.TPM > 0 {
 		tokens = rest{known: true, limit: limit.TPM, left: max(limit.TPM-f.minute.tokens, 0), reset: empty}
 	}
+	if limit.TPD > 0 {
+		daily := rest{known: true, limit: limit.TPD, left: max(limit.TPD-f.day.tokens, 0)}
+		if f.day.tokens > 0 {
+			daily.reset = f.day.ends
+		}
+		if daily.tighter(tokens) {
+			tokens = daily
+		}
+	}
 	if cooling {
 		requests.left, requests.reset = 0, max(requests.reset, f.until)
 		tokens.left, tokens.reset = 0, max(tokens.reset, f.until)

@@ -255,10 +255,10 @@ func TestBucketsOfJoinedGroups(t *testing.T) {
 				t.Errorf("%s has a bucket of its own", model)
 			}
 		}
-		if n := f.today(now); n != 4 {
+		if n := f.today(now).calls; n != 4 {
 			t.Errorf("%d calls of the bucket, want 4", n)
 		}
-		if n := b.known("alone").today(now); n != 2 || a.known("alone") == f {
+		if n := b.known("alone").today(now).calls; n != 2 || a.known("alone") == f {
 			t.Errorf("%d calls of the model that shares with none", n)
 		}
 	})
@@ -302,7 +302,7 @@ func TestChainsOfJoinedGroups(t *testing.T) {
 			t.Errorf("account %d is counted apart", i+1)
 		}
 	}
-	if n := candidates[3].Group.known("m").today(now.UnixNano()); n != 6 {
+	if n := candidates[3].Group.known("m").today(now.UnixNano()).calls; n != 6 {
 		t.Errorf("%d calls, want 6", n)
 	}
 	if notes := p.Snapshot().Notes; len(notes) != 1 {
@@ -382,7 +382,7 @@ func TestGroupsAreJoinedWhileTheyAreUsed(t *testing.T) {
 		projects.learn(&candidates[i], "0", time.Now())
 	}
 	// A call that is counted in the very moment in which its bucket is absorbed may be lost.
-	if n := candidates[0].Group.facts("m").today(time.Now().UnixNano()); n > 4*calls || n < 4*calls-groups {
+	if n := candidates[0].Group.facts("m").today(time.Now().UnixNano()).calls; n > 4*calls || n < 4*calls-groups {
 		t.Errorf("%d of %d calls are counted", n, 4*calls)
 	}
 }

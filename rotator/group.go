@@ -310,12 +310,12 @@ func (f *facts) refusals(began int64) int {
 	return f.streak
 }
 
-// today is how many calls were counted since midnight in California.
-func (f *facts) today(now int64) int64 {
+// today is what was counted since midnight in California.
+func (f *facts) today(now int64) day {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.day.roll(now)
-	return f.day.calls
+	return f.day
 }
 
 // use returns how much the group is used.

@@ -58,12 +58,14 @@ func (l *Lease) Renew(old *Token) {
 func (l *Lease) Decide(f *Fault, a Attempts) Decision {
 	a.Refreshed = l.renewed
 	now := time.Now()
+	today := l.choice.facts.today(now.UnixNano())
 	return Decide(f, a, Env{
 		Now:         now,
 		CooldownMin: l.pool.options.CooldownMin,
 		CooldownMax: l.pool.options.CooldownMax,
 		Streak:      l.choice.facts.refusals(l.began),
-		Today:       l.choice.facts.today(now.UnixNano()),
+		Today:       today.calls,
+		TodayTokens: today.tokens,
 		Refusals:    int(l.choice.candidate.refusals.Load()),
 	})
 }

@@ -78,8 +78,9 @@ type Env struct {
 	CooldownMin, CooldownMax time.Duration
 	// Streak is how often in a row the quota group was refused this model without a time.
 	Streak int
-	// Today is how many calls the quota group was counted for this model since midnight in California, this one included.
-	Today int64
+	// Today is how many calls the quota group was counted for this model since midnight in California, this one included, and
+	// TodayTokens are the tokens of their prompts.
+	Today, TodayTokens int64
 	// Refusals is how often in a row the account was disabled because a fresh token of it was refused.
 	Refusals int
 }
@@ -209,7 +210,7 @@ func groupOut(f *Fault, state string, env Env) Decision {
 // Google's clock or its counters are behind, and to keep away for a whole day would waste it.
 func resetIsLate(f *Fault, env Env) bool {
 	return env.Now.Sub(lastMidnight(env.Now)) < lateReset && slices.ContainsFunc(f.Violations, func(v Violation) bool {
-		return v.Quota == QuotaRPD && env.Today <= v.Value
+		return v.Quota == QuotaRPD && env.Today <= v.Value || v.Quota == QuotaTPD && env.TodayTokens <= v.Value
 	})
 }
 

@@ -213,16 +213,21 @@ func TestDayThatBeginsLateIsNotLost(t *testing.T) {
 	spent := func(value int64) *Fault {
 		return &Fault{Kind: FaultQuotaLong, PerDay: true, Delay: time.Second, Violations: []Violation{{Quota: QuotaRPD, Value: value}}}
 	}
+	tokens := func(value int64) *Fault {
+		return &Fault{Kind: FaultQuotaLong, PerDay: true, Violations: []Violation{{Quota: QuotaTPD, Value: value}}}
+	}
 	midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, pacific)
 	for _, test := range []struct {
 		name  string
 		fault *Fault
 		after time.Duration // midnight
-		today int64
+		today int64         // calls, and ten times as many tokens
 		soon  bool
 	}{
 		{"the first call of the day", spent(20), 0, 1, true},
 		{"less was spent than is allowed", spent(20), 10*time.Minute - 1, 20, true},
+		{"less tokens were spent than are allowed", tokens(200), time.Minute, 20, true},
+		{"all tokens were spent", tokens(200), time.Minute, 21, false},
 		{"all was spent", spent(20), time.Minute, 21, false},
 		{"the day is not young any more", spent(20), 10 * time.Minute, 1, false},
 		{"Google does not say what is allowed", spent(-1), time.Minute, 1, false},
@@ -233,7 +238,7 @@ func TestDayThatBeginsLateIsNotLost(t *testing.T) {
 		if test.soon {
 			want = now.Add(2 * time.Minute)
 		}
-		if d := Decide(test.fault, Attempts{Made: 1}, Env{Now: now, Today: test.today}); !d.Until.Equal(want) || d.State != StateQuotaLong {
+		if d := Decide(test.fault, Attempts{Made: 1}, Env{Now: now, Today: test.today, TodayTokens: 10 * test.today}); !d.Until.Equal(want) || d.State != StateQuotaLong {
 			t.Errorf("%s: %s until %v, want %v", test.name, d.State, d.Until, want)
 		}
 	}

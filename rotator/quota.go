@@ -140,7 +140,9 @@ func (g *Group) learn(model string, fault *Fault, now int64) *facts {
 		f.learned = &learned{}
 	}
 	for i := range fault.Violations {
-		f.learned.set(&fault.Violations[i], now)
+		if v := &fault.Violations[i]; v.Model == "" || v.Model == model || v.Model == fault.Model { // else it is another bucket's
+			f.learned.set(v, now)
+		}
 	}
 	return f
 }

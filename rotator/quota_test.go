@@ -298,3 +298,168 @@ func TestDoublings(t *testing.T) {
 		}
 	}
 }
+
+// A limit may have been raised, which would never show if it were kept to for ever.
+func TestADoubtedLimitIsExceededByOneCall(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		raised bool
+		limit  int64 // known afterwards
+		calls  int   // of the next day
+	}{
+		{"it still holds", false, 5, 5},
+		{"it was raised", true, 0, 20},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPool(fleet(1), Options{})
+			fail(t, p, Query{Model: "m"}, refusal(QuotaRPD, 5))
+			time.Sleep(believed)
+			time.Sleep(time.Until(nextMidnight(time.Now())))
+			for range 5 {
+				call(t, p, "m")
+			}
+			beyond := take(t, p, Query{Model: "m"})
+			refused(t, p, Query{Model: "m"}) // however many come at once
+			if test.raised {
+				beyond.Settle(Outcome{Called: true, Tokens: 10})
+			} else {
+				beyond.Settle(Outcome{Called: true, Decision: beyond.Decide(refusal(QuotaRPD, 5), Attempts{Made: 1})})
+			}
+			if got := limits(p)[1]; got != test.limit {
+				t.Errorf("%s: the limit is %d, want %d", test.name, got, test.limit)
+			}
+			time.Sleep(time.Until(nextMidnight(time.Now())))
+			for n := range test.calls {
+				if _, err := p.Acquire(Query{Model: "m"}); err != nil {
+					t.Fatalf("%s: %d calls of the next day, want %d", test.name, n, test.calls)
+				}
+			}
+			if !test.raised {
+				refused(t, p, Query{Model: "m"})
+			}
+		})
+	}
+}
+
+// A call beyond the limit that did not come about, or failed for another reason, proves nothing.
+func TestOnlyServedCallsDisproveALimit(t *testing.T) {
+	for name, o := range map[string]Outcome{
+		"not made": {}, "failed": {Called: true, Decision: Decision{failed: true}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPool(fleet(1), Options{})
+			fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 1))
+			time.Sleep(believed)
+			call(t, p, "m")
+			take(t, p, Query{Model: "m"}).Settle(o)
+			if got := limits(p)[0]; got == 0 {
+				t.Errorf("%s: the limit is forgotten", name)
+			}
+		})
+	}
+}
+
+func TestLimitsOnTokensAreDoubtedByAQuarter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{})
+		f := refusal(QuotaTPM, 100)
+		f.Violations = append(f.Violations, refusal(QuotaTPD, 1000).Violations[0])
+		fail(t, p, Query{Model: "m"}, f)
+		time.Sleep(believed)
+		if e := refused(t, p, Query{Model: "m", Tokens: 126}); e.Cause != CauseTooLarge {
+			t.Errorf("cause %v", e.Cause)
+		}
+		lease := take(t, p, Query{Model: "m", Tokens: 125})
+		refused(t, p, Query{Model: "m", Tokens: 1})
+		lease.Settle(Outcome{Called: true, Tokens: 125})
+		if got := limits(p)[2]; got != 0 {
+			t.Errorf("the limit is %d, want it forgotten", got)
+		}
+		take(t, p, Query{Model: "m", Tokens: 1125})
+		refused(t, p, Query{Model: "m", Tokens: 1})
+	})
+}
+
+// Where there are many calls, one refused is little, so limits are doubted sooner.
+func TestLimitsAreDoubtedSoonerWhereCallsAreMany(t *testing.T) {
+	for _, test := range []struct {
+		calls int
+		after time.Duration
+		want  bool
+	}{
+		{believedCalls - 1, believedLeast, true}, // and one more, at that time
+		{believedCalls - 2, believedLeast, false},
+		{believedCalls - 1, believedLeast - time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPool(fleet(1), Options{})
+			fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 1))
+			learned := time.Now()
+			for range test.calls {
+				time.Sleep(time.Minute)
+				call(t, p, "m")
+			}
+			time.Sleep(test.after - time.Since(learned))
+			take(t, p, Query{Model: "m"})
+			if _, err := p.Acquire(Query{Model: "m"}); (err == nil) != test.want {
+				t.Errorf("%d calls and %v after it was learned: doubted %v, want %v", test.calls, test.after, err == nil, test.want)
+			}
+		})
+	}
+}
+
+func TestTokensOfADayAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		candidates := fleet(1)
+		p := NewPool(candidates, Options{})
+		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultQuotaLong, PerDay: true, Violations: refusal(QuotaTPD, 100).Violations})
+		if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseQuota || e.RetryAfter != time.Until(nextMidnight(time.Now())) {
+			t.Errorf("cause %v, retry after %v", e.Cause, e.RetryAfter)
+		}
+		for day := range 2 {
+			time.Sleep(time.Until(nextMidnight(time.Now())))
+			lease := take(t, p, Query{Model: "m", Tokens: 60})
+			if e := refused(t, p, Query{Model: "m", Tokens: 50}); e.RetryAfter != time.Until(nextMidnight(time.Now())) {
+				t.Errorf("day %d: cause %v, retry after %v, want when the day ends", day, e.Cause, e.RetryAfter)
+			}
+			if a := p.Allowances("m").Tokens; a.Limit != 100 || a.Remaining != 40 || a.Reset != time.Until(nextMidnight(time.Now())) {
+				t.Errorf("day %d: %+v", day, a)
+			}
+			lease.Settle(Outcome{Called: true, Tokens: 45})
+			prompt(t, p, "m", 50, 50)
+			if e := refused(t, p, Query{Model: "m", Tokens: 10}); e.Cause != CauseRate {
+				t.Errorf("day %d: cause %v, while there is room for less", day, e.Cause)
+			}
+			prompt(t, p, "m", 5, 5)
+			if e := refused(t, p, Query{Model: "m", Tokens: 1}); e.Cause != CauseQuota {
+				t.Errorf("day %d: cause %v", day, e.Cause)
+			}
+			if m := status(p)[0]; m.Reason != StateQuotaLong || !m.Until.Equal(nextMidnight(time.Now())) {
+				t.Errorf("day %d: %+v", day, m)
+			}
+			_, p = restart(t, candidates, Options{})
+			candidates = p.candidates()
+			refused(t, p, Query{Model: "m"})
+		}
+		if e := refused(t, p, Query{Model: "m", Tokens: 101}); e.Cause != CauseQuota {
+			t.Errorf("cause %v", e.Cause)
+		}
+		time.Sleep(time.Until(nextMidnight(time.Now())))
+		if e := refused(t, p, Query{Model: "m", Tokens: 101}); e.Cause != CauseTooLarge {
+			t.Errorf("cause %v, for more than a whole day has", e.Cause)
+		}
+	})
+}
+
+// Google lists the quotas of several models in one refusal: each limit is that of its own.
+func TestLimitsOfOtherModelsAreNotTakenForThisOnes(t *testing.T) {
+	p := NewPool(fleet(1), Options{})
+	f := refusal(QuotaRPM, 5)
+	f.Violations[0].Model, f.Model = "m", "m"
+	f.Violations = append(f.Violations, refusal(QuotaRPD, 20).Violations[0])
+	f.Violations[1].Model = "another"
+	fail(t, p, Query{Model: "m"}, f)
+	if got := limits(p); got != [3]int64{5, 0, 0} {
+		t.Errorf("status shows %v", got)
+	}
+}
