@@ -29,3 +29,14 @@ func TestFloodLeavesRoomForOthers(t *testing.T) {
 		}
 	}
 }
+
+// A conversation stays where its prompt is cached.
+func TestAffinityKeepsThePromptCache(t *testing.T) {
+	runs := affinityRuns()
+	for _, a := range runs {
+		a.play(t)
+	}
+	for _, miss := range affinityMisses(runs) {
+		t.Error(miss)
+	}
+}
