@@ -121,6 +121,21 @@ func TestAttemptsBeginUntilTheTimeForThemEnds(t *testing.T) {
 	})
 }
 
+func TestPauseThatEndsTooLateForAnAttemptIsNotMade(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.options.AttemptsFor = 3 * time.Second
+		w.key(1)
+		w.start()
+		w.google.Always(googlesim.Match{}, googlesim.HighDemand()) // tried again after one second, and after three more
+		a := ask()
+		w.wantError(a, http.StatusServiceUnavailable, "server_is_overloaded")
+		w.wantCalls("", 2)
+		if a.took > 2*time.Second {
+			w.Errorf("took %v", a.took)
+		}
+	})
+}
+
 func TestFallbacksAreTriedInOrderWhenTheAccountsAreOutOfTheModel(t *testing.T) {
 	for name, fault := range map[string]googlesim.Reply{
 		"day": googlesim.QuotaDay(model), "minute": googlesim.RateMinute(model, time.Minute), "never": googlesim.LimitZero(model),

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
@@ -27,7 +28,7 @@ func (x *exchange) acquire(m *gemini.Model, patient bool) (*rotator.Lease, error
 	here := await(x, ticket.Ready())
 	x.record.Wait += time.Since(began)
 	if !here {
-		return nil, x.ctx.Err()
+		return nil, context.Canceled // by the client, whether its connection was closed or lost
 	}
 	return ticket.Lease()
 }
