@@ -17,6 +17,7 @@ type Account struct {
 	charged atomic.Pointer[charged] // nil while Google has not named it
 	changes atomic.Uint64           // see Candidate.Changes
 	watcher atomic.Pointer[func()]
+	bell    atomic.Pointer[bell] // rung when it is usable sooner than was known; nil when no pool has it
 
 	requests, errors, inFlight atomic.Int64
 	refusals                   atomic.Int32 // in a row: a fresh token was not accepted
@@ -106,11 +107,10 @@ func (o *outage) graver(old *outage) bool {
 	}
 }
 
-// recovered ends a passing outage.
-func (a *Account) recovered() {
-	if o := a.out.Load(); o != nil && o.passing {
-		a.out.CompareAndSwap(o, nil)
-	}
+// recovered ends a passing outage. It reports whether there was one.
+func (a *Account) recovered() bool {
+	o := a.out.Load()
+	return o != nil && o.passing && a.out.CompareAndSwap(o, nil)
 }
 
 // announce returns what to tell about the outage, and whether nobody has been told.

@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,6 +138,22 @@ func (f *facts) remaining(now int64, l *Limit) (requests, tokens rest) {
 		tokens.left, tokens.reset = 0, max(tokens.reset, f.until)
 	}
 	return requests, tokens
+}
+
+// rest is what the limits leave of calls of the minute, calls of the day and tokens of the minute; +Inf where no limit is known.
+func (f *facts) rest(now int64, l *Limit) (rpm, rpd, tpm float64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.minute.slide(now)
+	f.day.roll(now)
+	limit := f.learned.within(now, l)
+	left := func(used, limit int64) float64 {
+		if limit <= 0 {
+			return math.Inf(1)
+		}
+		return float64(max(limit-used, 0))
+	}
+	return left(f.minute.calls, limit.RPM), left(f.day.calls, limit.RPD), left(f.minute.tokens, limit.TPM)
 }
 
 // empties is when the last of the calls will have left.

@@ -16,7 +16,9 @@ const (
 // multiply the load and the waiting without many being served; then most requests are better told at once. A Budget is safe for
 // concurrent use.
 type Budget struct {
-	share float64 // of a retry that each request earns
+	share  float64       // of one that each request earns
+	most   float64       // so many can be saved up
+	anyway time.Duration // after so long without one there is always one; 0 for never
 
 	mu    sync.Mutex
 	saved float64
@@ -26,7 +28,7 @@ type Budget struct {
 
 // NewBudget returns a budget of so many retries for each request: 0.2 is one for five.
 func NewBudget(share float64) *Budget {
-	return &Budget{share: share, saved: firstRetries, owed: firstRetries, last: time.Now()}
+	return &Budget{share: share, most: maxRetries, anyway: retryAnyway, saved: firstRetries, owed: firstRetries, last: time.Now()}
 }
 
 // Earn counts the first call of a request.
@@ -37,7 +39,7 @@ func (b *Budget) Earn() {
 		b.owed -= b.share
 		return
 	}
-	b.saved = min(b.saved+b.share, maxRetries)
+	b.saved = min(b.saved+b.share, b.most)
 }
 
 // Spend reports whether a retry may be made, and counts it.
@@ -48,9 +50,16 @@ func (b *Budget) Spend() bool {
 	switch {
 	case b.saved >= 1:
 		b.saved--
-	case now.Sub(b.last) < retryAnyway:
+	case b.anyway == 0 || now.Sub(b.last) < b.anyway:
 		return false
 	}
 	b.last = now
 	return true
+}
+
+// refund takes back a Spend that came to nothing.
+func (b *Budget) refund() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.saved = min(b.saved+1, b.most)
 }

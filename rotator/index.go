@@ -155,7 +155,11 @@ func (ix *index) addLane(id int32, g *Group, candidates []Candidate, members []i
 // enqueue puts a lane into ready, where the policy wants it.
 func (ix *index) enqueue(id int32) {
 	l := &ix.lanes[id]
-	rank := ix.rank(Standing{Index: ix.members[l.from].index, Weight: l.weight, Load: l.load, Left: l.left, Last: l.last, Floor: ix.floor})
+	s := Standing{Index: ix.members[l.from].index, Weight: l.weight, Load: l.load, Left: l.left, Last: l.last, Floor: ix.floor}
+	if ix.pool.volatile {
+		ix.inspect(&s, l, l.from, l.to)
+	}
+	rank := ix.rank(s)
 	ix.ready.set(entry{rank: rank, turn: l.last, id: id})
 }
 
@@ -177,8 +181,35 @@ func (ix *index) note(l *lane, u use) {
 // enqueueMember puts a member into its lane's ready.
 func (ix *index) enqueueMember(l *lane, id int32) {
 	m := &ix.members[id]
-	rank := ix.rank(Standing{Index: m.index, Weight: max(m.candidate.Weight, 1), Load: m.load, Last: m.last, Floor: l.floor})
+	s := Standing{Index: m.index, Weight: max(m.candidate.Weight, 1), Load: m.load, Last: m.last, Floor: l.floor}
+	if ix.pool.volatile {
+		ix.inspect(&s, l, id, id+1)
+	}
+	rank := ix.rank(s)
 	l.ready.set(entry{rank: rank, turn: m.last, id: id - l.from})
+}
+
+// inspect adds what only volatile policies want to know, of members of a lane.
+func (ix *index) inspect(s *Standing, l *lane, from, to int32) {
+	s.Credential = ix.members[from].candidate.Credential
+	for _, m := range ix.members[from:to] {
+		s.Errors += m.candidate.errors.Load()
+		s.InFlight += m.candidate.inFlight.Load()
+	}
+	s.RPMLeft, s.RPDLeft, s.TPMLeft = l.current(ix.model).rest(time.Now().UnixNano(), &ix.limits)
+}
+
+// rerank asks the policy again about a choice whose call is over.
+func (ix *index) rerank(c *choice) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	l := &ix.lanes[c.lane]
+	if l.ready.has(c.member - l.from) {
+		ix.enqueueMember(l, c.member)
+	}
+	if l.class == classReady {
+		ix.enqueue(c.lane)
+	}
 }
 
 func (ix *index) rank(s Standing) float64 {

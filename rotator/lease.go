@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 )
@@ -67,6 +68,7 @@ func (l *Lease) Decide(f *Fault, a Attempts) Decision {
 		Today:       today.calls,
 		TodayTokens: today.tokens,
 		Refusals:    int(l.choice.candidate.refusals.Load()),
+		Chance:      rand.Float64(), //nolint:gosec // chance, not secrecy
 	})
 }
 
@@ -99,6 +101,9 @@ func (l *Lease) Settle(o Outcome) {
 	}
 	if look {
 		l.index.giveBack(l.choice.lane, time.Now())
+	}
+	if l.pool.volatile {
+		l.index.rerank(&l.choice)
 	}
 	l.tried.add(c, &o.Decision)
 	if look || o.Decision.Mark != MarkNothing {

@@ -12,7 +12,8 @@ type Ticket struct {
 	line  *line // nil when it never had to wait
 	query Query // its Tried is a copy, for whoever frees something
 	tried *Tried
-	until int64 // when patience ends
+	began time.Time
+	until int64 // when patience ends; Unix nanoseconds
 
 	flow       *flow // nil when it does not wait
 	next, prev *Ticket
@@ -66,12 +67,19 @@ func (t *Ticket) Leave() {
 	}
 }
 
+// note takes notes of what came of it.
+func (t *Ticket) note(now time.Time, refusal *Exhausted) {
+	if t.query.Trace != nil {
+		t.lines.pool.note(&t.query, step{at: now, what: toWait, waited: now.Sub(t.began)}, t.lease, refusal)
+	}
+}
+
 // join gives a call a ticket, with a lease already if it can be served in its turn, or says why it is not worth while to wait.
 func (w *lines) join(q *Query, patience time.Duration) (*Ticket, *Exhausted) {
 	w.mu.Lock()
 	defer w.unlock()
 	now := time.Now()
-	t := &Ticket{lines: w, ready: make(chan struct{}), query: *q, tried: q.Tried, until: now.Add(patience).UnixNano()}
+	t := &Ticket{lines: w, ready: make(chan struct{}), query: *q, tried: q.Tried, began: now, until: now.Add(patience).UnixNano()}
 	if q.Tried != nil {
 		tried := *q.Tried
 		t.query.Tried = &tried
@@ -80,6 +88,7 @@ func (w *lines) join(q *Query, patience time.Duration) (*Ticket, *Exhausted) {
 		if e := w.offer(t, now); e == nil {
 			return t, nil
 		} else if !e.mended(now, t.until) || w.pool.options.Queue <= 0 {
+			t.note(now, e)
 			return nil, e
 		}
 	}

@@ -127,6 +127,7 @@ func (w *lines) offer(t *Ticket, now time.Time) *Exhausted {
 	}
 	lease.tried = t.tried
 	t.lease = lease
+	t.note(now, nil)
 	close(t.ready)
 	return nil
 }

@@ -83,6 +83,9 @@ type Env struct {
 	Today, TodayTokens int64
 	// Refusals is how often in a row the account was disabled because a fresh token of it was refused.
 	Refusals int
+	// Chance is a random number from 0 to 1. It spreads pauses for which Google names no time, so that requests that failed together do
+	// not come back together.
+	Chance float64
 }
 
 // What Google's documentation and recorded answers leave open, and what is common practice of its clients.
@@ -125,11 +128,11 @@ func decide(f *Fault, a Attempts, env Env) Decision {
 	// The network, or Google's servers: nobody's fault, so nothing is marked.
 	case FaultTransient:
 		if f.Status == 504 {
-			return tryAgain(f, a.Transient, maxTimeouts)
+			return tryAgain(f, a.Transient, maxTimeouts, env)
 		}
-		return tryAgain(f, a.Transient, maxTransient)
+		return tryAgain(f, a.Transient, maxTransient, env)
 	case FaultEmpty, FaultUnusable, FaultIncomplete:
-		return tryAgain(f, a.Transient, maxUnusable)
+		return tryAgain(f, a.Transient, maxUnusable, env)
 
 	// The group's quota for the model.
 	case FaultRateShort:
@@ -171,13 +174,13 @@ func decide(f *Fault, a Attempts, env Env) Decision {
 }
 
 // tryAgain allows a number of further tries, the first of them at once. failures counts the latest.
-func tryAgain(f *Fault, failures, further int) Decision {
+func tryAgain(f *Fault, failures, further int, env Env) Decision {
 	d := Decision{Next: Anywhere, Reason: words(f), failed: true}
 	switch {
 	case failures > further:
 		d.Next = GiveUp
 	case failures > 1:
-		d.After = transientWait
+		d.After = spread(transientWait, env)
 	}
 	return d
 }
@@ -245,11 +248,16 @@ func backoff(first, limit time.Duration, n int) time.Duration {
 	return min(d, limit)
 }
 
+// spread is a pause, or up to half as much again.
+func spread(pause time.Duration, env Env) time.Duration {
+	return pause + time.Duration(env.Chance*float64(pause/2))
+}
+
 // overloaded paces a few more tries. One such answer may be chance; the second marks the model, so that other requests keep away.
 func overloaded(f *Fault, a Attempts, env Env) Decision {
 	d := Decision{Next: GiveUp, Reason: words(f), failed: true}
 	if n := max(a.Capacity, 1); n <= len(capacityPauses) && f.Delay <= longestPause {
-		d.Next, d.After = Anywhere, max(f.Delay, capacityPauses[n-1])
+		d.Next, d.After = Anywhere, max(f.Delay, spread(capacityPauses[n-1], env))
 		if n == 1 {
 			return d
 		}

@@ -10,11 +10,17 @@ import (
 // accounts within the group that comes first: the lowest rank goes first; among equals the one with fewer calls in flight, then
 // the one that was not used for longest.
 //
-// A rank is asked for only when a candidate becomes ready and after each time it was chosen; in between the pool keeps it in a
-// heap. So choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank is called by many
+// A rank is asked for only when a candidate becomes ready and after each time it was chosen, or, for a policy that is Volatile, after each
+// call too; in between the pool keeps it in a heap. So choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank is called by many
 // goroutines at once and under a lock of the pool: it must be fast, keep no state and not call the pool.
 type Policy interface {
 	Rank(s Standing) float64
+}
+
+// Volatile may be implemented by policies whose rank depends on how calls go. If it reports true, the rank of a candidate is asked for
+// again when a call of it ends, and Standing has what such a policy may want to know.
+type Volatile interface {
+	Volatile() bool
 }
 
 // Standing is what a policy knows of a candidate: a quota group for one model, or an account within a group.
@@ -33,6 +39,16 @@ type Standing struct {
 	Last uint64
 	// Floor is the rank of whatever was chosen last.
 	Floor float64
+
+	// The rest is only there for a policy that is Volatile.
+
+	// Credential is the account's; that of a group is its first account's. It must not be changed.
+	Credential *Credential
+	// RPMLeft, RPDLeft and TPMLeft are what the group's limits leave it: calls of the minute, calls of the day, prompt tokens of the
+	// minute. Each is +Inf when no limit is known.
+	RPMLeft, RPDLeft, TPMLeft float64
+	// Errors is how many calls have failed, and InFlight how many are under way, for all models; those of a group are the sums.
+	Errors, InFlight int64
 }
 
 // NewPolicy returns the policy of that name. Its error names what is wrong with the name or the arguments.

@@ -66,9 +66,12 @@ const maxIndexes = 64
 // Pool is the accounts of one handler. It is made anew with each configuration; all it holds is opinions, and an order among the
 // candidates that can be made again from the facts in Account, Group and Models. It is safe for concurrent use.
 type Pool struct {
-	options Options
-	retries *Budget
-	lines   *lines
+	options  Options
+	volatile bool // see Volatile
+	retries  *Budget
+	hedges   *Budget
+	paces    paces
+	lines    *lines
 
 	mu   sync.Mutex           // for replacing the view
 	view atomic.Pointer[view] // never changed in place, so that reading it takes no lock
@@ -105,8 +108,12 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 	if o.Notify == nil {
 		o.Notify = func(Change) {}
 	}
-	p := &Pool{options: o, retries: NewBudget(o.Retries)}
+	p := &Pool{options: o, retries: NewBudget(o.Retries), hedges: &Budget{share: o.Hedge, most: maxHedges}}
+	p.paces.models = make(map[string]*pace)
 	p.lines = newLines(p)
+	if v, ok := o.Policy.(Volatile); ok {
+		p.volatile = v.Volatile()
+	}
 	p.look(candidates)
 	return p
 }
@@ -122,6 +129,9 @@ func (p *Pool) Replace(candidates []Candidate) {
 
 // look begins a view of the candidates. The caller holds the lock.
 func (p *Pool) look(candidates []Candidate) {
+	for i := range candidates {
+		candidates[i].bell.Store(&p.options.Models.bell)
+	}
 	p.view.Store(&view{slices.Clone(candidates), p.options.Affinity.numbers(candidates), make(map[string]*index)})
 }
 
@@ -147,10 +157,16 @@ type Query struct {
 func (p *Pool) Acquire(q Query) (*Lease, error) {
 	now := time.Now()
 	if e := p.lines.ahead(q.Model, now); e != nil {
+		if q.Trace != nil {
+			p.note(&q, step{at: now}, nil, e)
+		}
 		return nil, e
 	}
 	lease, exhausted, news := p.acquire(now, &q)
 	p.tell(news)
+	if q.Trace != nil {
+		p.note(&q, step{at: now}, lease, exhausted)
+	}
 	if exhausted != nil {
 		return nil, exhausted
 	}
@@ -185,6 +201,9 @@ func (p *Pool) lease(ix *index, chosen *choice, q *Query, now time.Time) *Lease 
 	}
 	c.requests.Add(1)
 	c.inFlight.Add(1)
+	if p.options.Hedge > 0 && chosen.why != byHedge && q.Tried.empty() {
+		p.hedges.Earn()
+	}
 	return &Lease{pool: p, index: ix, choice: *chosen, tried: q.Tried, estimate: q.Tokens, began: now.UnixNano()}
 }
 

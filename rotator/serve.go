@@ -116,6 +116,7 @@ func (n *line) dismiss(r *round, complete bool) {
 // refuse sends a ticket away.
 func (n *line) refuse(t *Ticket, e *Exhausted) {
 	n.leave(t)
+	t.note(time.Now(), e)
 	t.refusal = e
 	close(t.ready)
 }

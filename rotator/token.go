@@ -102,7 +102,15 @@ func (a *Account) mint(f *flight, m Minter) {
 	if err == nil && !t.usable(now) {
 		err = &Fault{Kind: FaultTransient, Reason: "TOKEN_EXPIRED", Message: "the new access token has already expired"}
 	}
+	if recovered := a.minted(f, t, err, now); recovered {
+		if b := a.bell.Load(); b != nil {
+			b.recovered(a)
+		}
+	}
+}
 
+// minted ends a refresh. It reports whether that makes the account usable again.
+func (a *Account) minted(f *flight, t *Token, err error, now time.Time) (recovered bool) {
 	a.refresh.mu.Lock()
 	defer a.refresh.mu.Unlock()
 	a.refresh.flight = nil
@@ -113,11 +121,12 @@ func (a *Account) mint(f *flight, m Minter) {
 		f.token = t
 		a.current.Store(t)
 		a.refresh.failures = 0
-		a.recovered()
+		recovered = a.recovered()
 		a.planAhead(t, now)
 		a.urgent()
 	}
 	close(f.done)
+	return recovered
 }
 
 // failed decides what a failed refresh means for the account. The caller holds the lock.
