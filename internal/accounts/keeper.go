@@ -166,12 +166,9 @@ func (h *holding) release() {
 	k.holders = slices.DeleteFunc(k.holders, func(other *holding) bool { return other == h })
 }
 
-// latest is the store of the handler that came last, because a store may not outlive its configuration.
-func (k *keeper) latest() *holding {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.holders[len(k.holders)-1]
-}
+// latest is the handler that came last: its store is used, because one may not outlive its configuration. There is one while an account
+// is kept. The caller holds the lock.
+func (k *keeper) latest() *holding { return k.holders[len(k.holders)-1] }
 
 // inUse reports whether an account is kept.
 func (k *keeper) inUse(id string) bool {

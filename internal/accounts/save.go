@@ -74,7 +74,9 @@ func (w *writer) pass() time.Time {
 			return now.Add(wait)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-		w.save(ctx, id, e)
+		if h := w.save(ctx, id, e); h != nil {
+			w.prune(ctx, h)
+		}
 		cancel()
 		w.share.spend(now, time.Now())
 	}
@@ -153,13 +155,13 @@ func (w *writer) forget(id string, e *kept) {
 	}
 }
 
-// save writes an account.
-func (w *writer) save(ctx context.Context, id string, e *kept) {
+// save writes an account. It returns the handler in whose store it wrote; nil when it did not.
+func (w *writer) save(ctx context.Context, id string, e *kept) *holding {
 	w.mu.Lock()
 	candidate, loaded := e.candidate, e.loaded
 	if w.kept[id] != e || !e.changed() { // forgotten, or written, since it was put on the list
 		w.mu.Unlock()
-		return
+		return nil
 	}
 	h := w.latest()
 	w.mu.Unlock()
@@ -180,7 +182,7 @@ func (w *writer) save(ctx context.Context, id string, e *kept) {
 	e.loaded = loaded
 	if err != nil {
 		w.failed(h, id, e, err)
-		return
+		return nil
 	}
 	e.saved, e.missing = changes, false
 	if e.failures > 0 {
@@ -189,10 +191,7 @@ func (w *writer) save(ctx context.Context, id string, e *kept) {
 			h.logger.Info("what is known about accounts is kept again")
 		}
 	}
-	if !w.pruned {
-		w.pruned = true
-		go w.prune(h)
-	}
+	return h
 }
 
 // failed puts off the next attempt for an account. The caller holds the lock.
@@ -209,14 +208,11 @@ func (w *writer) failed(h *holding, id string, e *kept, err error) {
 
 // prune deletes, once, what accounts have left that nobody has had for long. It is not done before something is written: that a
 // configuration is looked at must not delete anything.
-func (w *writer) prune() {
+func (w *writer) prune(ctx context.Context, h *holding) {
 	if w.pruned {
 		return
 	}
 	w.pruned = true
-	h := w.latest()
-	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-	defer cancel()
 	if err := h.store.Prune(ctx, time.Now().Add(-unusedFor), maxPruned, w.inUse); err != nil {
 		h.logger.Warn("what is kept of accounts that are no more cannot be deleted", zap.Error(err))
 	}

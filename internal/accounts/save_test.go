@@ -127,6 +127,24 @@ func TestAHandlerThatGoesLeavesNothingUnwritten(t *testing.T) {
 	})
 }
 
+func TestAHandlerMayGoWhileItsAccountsWaitToBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 50 {
+			store := newShelf("a")
+			h := keep(t, store, "one", "two", "three", "four")
+			store.latency = 60 * time.Millisecond
+			h.call()
+			time.Sleep(saveEvery + 2*store.latency) // one is written, and the others wait for their share of time
+			store.latency = time.Second
+			store.fail("", errors.New("no room"))
+			h.end()
+			if store.tries != 4+1+3 {
+				t.Fatalf("%d tries: 4 accounts were loaded, one was written, and 3 when the handler went", store.tries)
+			}
+		}
+	})
+}
+
 func TestLettingGoIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newShelf("a")
