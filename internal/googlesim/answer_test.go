@@ -200,6 +200,7 @@ func TestJSONAnswersObeyTheirSchema(t *testing.T) {
 				`"minLength":9},"d":{"type":"string","maxLength":2}},"required":["a","b","c","d"]}`,
 			`{"a":"2026-01-02","b":"Q","c":"example..","d":"ex"}`,
 		},
+		{"alternatives that lead back", "responseJsonSchema", `{"anyOf":[{"$ref":"#"}]}`, `null`},
 		{"no required", "responseJsonSchema", `{"properties":{"a":{"enum":[3]},"b":{}}}`, `{"a":3}`},
 	} {
 		t.Run(one.name, func(t *testing.T) {

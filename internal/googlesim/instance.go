@@ -42,6 +42,7 @@ type maker struct {
 	root    *node
 	subject string
 	used    bool // the subject stands in the value already
+	options int  // alternatives within alternatives at the moment
 }
 
 func (n *node) membersOf() []member {
@@ -103,7 +104,7 @@ func (m *maker) make(schema *node, depth int) *node {
 	}
 	for _, key := range []string{"anyOf", "oneOf", "allOf"} {
 		if options := schema.get(key).list(); len(options) > 0 && !schema.has("properties") {
-			return m.make(m.shallowest(options, depth), depth)
+			return m.option(m.shallowest(options, depth), depth)
 		}
 	}
 	switch m.kind(schema) {
@@ -120,6 +121,16 @@ func (m *maker) make(schema *node, depth int) *node {
 	default:
 		return m.string(schema)
 	}
+}
+
+// option makes one of several alternatives. One may lead back to itself: there is no such value.
+func (m *maker) option(schema *node, depth int) *node {
+	m.options++
+	defer func() { m.options-- }()
+	if m.options > maxDepth {
+		return &node{kind: 'n'}
+	}
+	return m.make(schema, depth)
 }
 
 // enumValue turns the legacy dialect's enums, which are all strings, into the type they stand for.
