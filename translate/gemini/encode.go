@@ -129,10 +129,13 @@ func (e *encoder) sampling(config *generationConfig) error {
 
 // thinking controls the model's thinking as the client and the operator want, as far as the model lets them.
 func (e *encoder) thinking(config *generationConfig) {
-	control := e.done.remedies.Thinking.correct(e.model.Thinking)
-	config.ThinkingConfig = control.config(e.req.Thinking, e.req.Reasoning)
+	said := e.req.Reasoning
+	config.ThinkingConfig = e.done.remedies.Thinking.correct(e.model.Thinking).config(e.req.Thinking, said)
 	e.done.sent.thinking = config.ThinkingConfig != nil
-	if control == nil && e.model.Thinking != nil && e.req.Reasoning.Effort != "" {
+	if e.done.sent.thinking || e.done.remedies.Thinking == (ThinkingRemedy{}) || said.Effort == "" && said.Budget == nil {
+		return
+	}
+	if e.model.Thinking.config(e.req.Thinking, said) != nil { // what the catalogue holds possible is not
 		e.done.Ignored = append(e.done.Ignored, "reasoning_effort")
 	}
 }
