@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
@@ -82,7 +81,7 @@ func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, 
 			return nil, false
 		}
 		last = failed
-		wait := jittered(decision.After)
+		wait := decision.After
 		if decision.Next == rotator.GiveUp || !x.mayTryIn(wait) || !x.mayRetry(decision) || !x.pause(wait) {
 			return x.timed(m, failed), false
 		}
@@ -94,11 +93,6 @@ func (x *exchange) query(m *gemini.Model) rotator.Query {
 	return rotator.Query{
 		Model: m.ID, Tokens: x.tokens, Tried: &x.tried, Client: x.client, Conversation: x.conversation, Trace: &x.record.Trace,
 	}
-}
-
-// jittered is a wait made longer by up to a half, at random: requests that failed together are not to be tried again together.
-func jittered(d time.Duration) time.Duration {
-	return d + rand.N(d/2+1)
 }
 
 // use has one account answer, or two at a time, and the same account again when its token turns out to be stale.
