@@ -24,7 +24,7 @@ const (
 type affinityRun struct {
 	name     string
 	projects int
-	affinity bool
+	drift    bool // affinity is off
 
 	asked, served  int
 	prompt, cached int // tokens, as Google told them
@@ -33,8 +33,8 @@ type affinityRun struct {
 
 func affinityRuns() []*affinityRun {
 	return []*affinityRun{
-		{name: "affinity off", projects: groups},
-		{name: "affinity 1h", projects: groups, affinity: true},
+		{name: "affinity off", projects: groups, drift: true},
+		{name: "affinity 1h", projects: groups},
 		{name: "one project", projects: 1},
 	}
 }
@@ -42,7 +42,7 @@ func affinityRuns() []*affinityRun {
 // play has all conversations within about ten minutes.
 func (a *affinityRun) play(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{projects: a.projects, keys: 1, real: googlesim.Limits{RPM: 10_000}, affinity: a.affinity})
+		w := newWorld(t, setup{projects: a.projects, keys: 1, real: googlesim.Limits{RPM: 10_000}, drift: a.drift})
 		defer w.close()
 		var mu sync.Mutex
 		var talks sync.WaitGroup

@@ -38,6 +38,8 @@ func scenarios(begin time.Time, days int) []scenario {
 	apart := setup{projects: groups, keys: 1, real: googlesim.Limits{RPM: rpm, RPD: rpd, TPM: tpm}}
 	known := apart
 	known.limits = []rotator.Limit{{Model: "*", RPM: rpm, RPD: rpd, TPM: tpm}}
+	users := apart
+	users.keys, users.users = 0, true
 	together := apart
 	together.projects, together.keys, together.classic = groups/keysTogether, keysTogether, true
 	var all []scenario
@@ -50,6 +52,7 @@ func scenarios(begin time.Time, days int) []scenario {
 	}
 	return append(all,
 		scenario{"nothing configured, restarts", demand{3, 1}, apart, true, begin, days},
+		scenario{"nothing configured, restarts, OAuth", demand{3, 1}, users, true, begin, days},
 		scenario{"5 keys a project, nothing configured", demand{3, 1}, together, false, begin, days},
 	)
 }
@@ -65,6 +68,7 @@ type outcome struct {
 	turned                  int             // requests answered with 429
 	wrongly                 int             // of these, while a project could have served them
 	failed                  int             // requests that ended in any other way
+	early                   int             // tokens refreshed of which the one before was good for long
 	waits                   []time.Duration // in line, of requests served
 	took                    time.Duration   // of real time
 }
@@ -217,7 +221,17 @@ func (d *days) count() {
 	for p := range d.projects {
 		d.shares = append(d.shares, shares[project(p)])
 	}
+	refreshed := map[string]time.Time{}
+	for _, call := range d.google.Calls(googlesim.Match{Backend: googlesim.OAuth}) {
+		if last, any := refreshed[call.Account]; any && call.Began.Before(last.Add(goodFor)) {
+			d.early++
+		}
+		refreshed[call.Account] = call.Began
+	}
 }
+
+// goodFor is a time for which a token is good that lives for an hour.
+const goodFor = 30 * time.Minute
 
 // refusals is how many calls Google refused, and how many at most for one quota of one group.
 func (o *outcome) refusals() (total, most int) {
@@ -244,6 +258,7 @@ func (o *outcome) misses() []string {
 	miss(!o.dies || o.late == 0, "%d calls made that were known to be refused, before a restart at the latest", o.late)
 	miss(jain(o.shares) >= 0.99, "Jain's index is %.4f", jain(o.shares))
 	miss(o.wrongly == 0, "%d clients turned away while a project had room", o.wrongly)
+	miss(o.early == 0, "%d tokens refreshed that were good for long", o.early)
 	miss(o.failed == 0, "%d requests failed", o.failed)
 	return all
 }

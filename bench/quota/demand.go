@@ -48,25 +48,32 @@ var filler = strings.Repeat("What shall we talk about? ", 10_000)
 // bytesPerToken is how the simulated Google counts text.
 const bytesPerToken = 4
 
+// talks is how many conversations there are at a time.
+const talks = 200
+
 // prompt is one request's.
 type prompt struct {
+	talk   int // which conversation it belongs to
 	tokens int64
 	stream bool
 }
 
 // newPrompt is mostly small. One in twenty is of 20,000 to 60,000 tokens, so that a few of them fill a group's minute.
 func newPrompt(random *rand.Rand) prompt {
-	p := prompt{tokens: 50 + random.Int64N(1000), stream: random.IntN(2) == 0}
+	p := prompt{talk: random.IntN(talks), tokens: 50 + random.Int64N(1000), stream: random.IntN(2) == 0}
 	if random.IntN(20) == 0 {
 		p.tokens = 20_000 + random.Int64N(40_000)
 	}
 	return p
 }
 
+// body is the request. What was said first tells the conversation.
 func (p prompt) body() io.Reader {
+	first := fmt.Sprintf("This is conversation %08d.", p.talk)
 	return io.MultiReader(
-		strings.NewReader(fmt.Sprintf(`{"model":%q,"stream":%t,"messages":[{"role":"user","content":"`, model, p.stream)),
-		strings.NewReader(filler[:p.tokens*bytesPerToken]),
+		strings.NewReader(fmt.Sprintf(`{"model":%q,"stream":%t,"messages":[{"role":"user","content":%q},{"role":"user","content":"`,
+			model, p.stream, first)),
+		strings.NewReader(filler[:int(p.tokens)*bytesPerToken-len(first)]),
 		strings.NewReader(`"}]}`),
 	)
 }

@@ -55,8 +55,9 @@ func (f *fairnessRun) play(t *testing.T) {
 				if !time.Now().Before(ends) {
 					return
 				}
+				talk := random.IntN(talks)
 				requests.Go(func() {
-					got := w.ask(id, prompt{tokens: 100}.body())
+					got := w.ask(id, prompt{talk: talk, tokens: 100}.body())
 					mu.Lock()
 					defer mu.Unlock()
 					c.note(got)

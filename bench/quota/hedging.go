@@ -40,10 +40,10 @@ func (h *hedgeRun) play(t *testing.T) {
 		w.google.Script(googlesim.Match{Method: "streamGenerateContent"}, slowAnswers(random)...)
 		var mu sync.Mutex
 		var requests sync.WaitGroup
-		for range hedgeRequests {
+		for n := range hedgeRequests {
 			time.Sleep(time.Duration(random.ExpFloat64() * float64(time.Second)))
 			requests.Go(func() {
-				got := w.ask("client", prompt{tokens: 100, stream: true}.body())
+				got := w.ask("client", prompt{talk: n, tokens: 100, stream: true}.body())
 				mu.Lock()
 				defer mu.Unlock()
 				h.note(got)

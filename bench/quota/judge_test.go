@@ -33,6 +33,7 @@ func TestMisses(t *testing.T) {
 		{"before a restart", unknown, func(o *outcome) { o.dies, o.late = true, 1 }},
 		{"Jain's index is 0.9878", known, func(o *outcome) { o.shares = []float64{5, 4} }},
 		{"1 clients turned away", known, func(o *outcome) { o.wrongly = 1 }},
+		{"1 tokens refreshed", known, func(o *outcome) { o.early = 1 }},
 		{"1 requests failed", known, func(o *outcome) { o.failed = 1 }},
 	} {
 		o := fine(c.of)

@@ -7,7 +7,8 @@
 // The first table is days at the limit: 25 projects with 5 requests and 250,000 prompt tokens a minute and 20 requests a day each, over
 // four days of which one has 25 hours. Requests come at random (Poisson) or many at once (bursts), as many as the projects may serve or
 // three times as many. In "limit configured" the gateway is told the quotas, in "nothing configured" it must learn them; with restarts,
-// each noon the process dies and begins again with what it had stored; with 5 keys a project, it must learn that, too. The columns:
+// each noon the process dies and begins again with what it had stored, and must not refresh OAuth tokens that are still good; with 5
+// keys a project, it must learn that, too. The columns:
 //
 //	asked        requests of clients
 //	capacity     what could be served at best: for each day the smaller of what was asked and what all projects may serve

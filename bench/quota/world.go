@@ -28,14 +28,15 @@ const (
 	affinityFor = time.Hour
 )
 
-// setup is what experiments vary. What it does not name is as the directive has it by default, but for affinity.
+// setup is what experiments vary. What it does not name is as the directive has it by default.
 type setup struct {
 	projects int
 	keys     int              // of each project; the gateway is not told which are of one
+	users    bool             // each project has an OAuth user on Vertex AI instead
 	real     googlesim.Limits // what Google allows each project
 	classic  bool             // Google refuses calls in the classic form, which names the project
 	limits   []rotator.Limit  // what the operator has configured
-	affinity bool
+	drift    bool             // affinity is off
 	hedge    float64
 }
 
@@ -60,6 +61,11 @@ func newWorld(t *testing.T, s setup) *world {
 		for k := range s.keys {
 			w.google.AddKey(key(p, k), project(p))
 		}
+		if s.users {
+			w.google.AddUser(googlesim.User{
+				RefreshToken: refreshToken(p), ClientID: clientID, ClientSecret: clientSecret, Project: project(p),
+			})
+		}
 	}
 	w.client = google.New(google.Options{HTTP: distant{w.google.Transport()}})
 	w.hire()
@@ -71,26 +77,41 @@ func project(p int) string { return fmt.Sprintf("project-%02d", p+1) }
 
 func key(p, k int) string { return fmt.Sprintf("AQ.simulated-key-%02d-%02d", p+1, k+1) }
 
+// The OAuth client and its users.
+const (
+	clientID     = "simulated-client"
+	clientSecret = "simulated-secret"
+)
+
+func refreshToken(p int) string { return fmt.Sprintf("1//simulated-refresh-token-%02d", p+1) }
+
 // hire makes the accounts, of which nothing is known but the configuration.
 func (w *world) hire() {
 	w.accounts, w.shared = nil, rotator.NewProjects()
 	for p := range w.projects {
 		for k := range w.keys {
-			secret, err := google.ParseSecret(key(p, k))
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			c, err := w.client.Credential(secret, google.Settings{})
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			c.Index, c.Weight = len(w.accounts)+1, 1
-			c.Label = fmt.Sprintf("env-%d", c.Index)
-			w.accounts = append(w.accounts, rotator.Candidate{
-				Credential: c, Account: rotator.NewAccount(c.ID), Group: rotator.NewGroup(),
-			})
+			w.add(key(p, k), google.Settings{})
+		}
+		if w.users {
+			w.add(fmt.Sprintf(`{"type":"authorized_user","refresh_token":%q}`, refreshToken(p)),
+				google.Settings{ClientID: clientID, ClientSecret: clientSecret, Project: project(p)})
 		}
 	}
+}
+
+// add makes the account of one secret.
+func (w *world) add(text string, s google.Settings) {
+	secret, err := google.ParseSecret(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c, err := w.client.Credential(secret, s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c.Index, c.Weight = len(w.accounts)+1, 1
+	c.Label = fmt.Sprintf("env-%d", c.Index)
+	w.accounts = append(w.accounts, rotator.Candidate{Credential: c, Account: rotator.NewAccount(c.ID), Group: rotator.NewGroup()})
 }
 
 // open makes the pool and the gateway.
@@ -98,13 +119,13 @@ func (w *world) open() {
 	pool := rotator.Options{
 		Limits: w.limits, CooldownMin: 5 * time.Second, CooldownMax: time.Hour, Projects: w.shared, Queue: queue, Hedge: w.hedge,
 	}
-	if w.affinity {
+	if !w.drift {
 		pool.Affinity, pool.AffinityFor = rotator.NewAffinity(), affinityFor
 	}
 	var err error
 	w.gateway, err = gateway.New(gateway.Options{
 		Pool: rotator.NewPool(w.accounts, pool), Google: w.client, Catalogue: gemini.NewCatalogue(), Chat: openai.Chat{},
-		DefaultModel: model, MaxBody: 32 << 20, Attempts: 4, AttemptsFor: time.Minute, MaxWait: maxWait, Affinity: w.affinity,
+		DefaultModel: model, MaxBody: 32 << 20, Attempts: 4, AttemptsFor: time.Minute, MaxWait: maxWait, Affinity: !w.drift,
 		KeepAlive: 15 * time.Second, FirstToken: 5 * time.Minute, Idle: 2 * time.Minute,
 	})
 	if err != nil {
