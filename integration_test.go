@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -67,6 +68,9 @@ func newSite(t *testing.T, pace time.Duration) *site {
 	t.Cleanup(sim.Close)
 	s := &site{T: t, google: sim, port: freePort(t), dir: t.TempDir()}
 	s.log = filepath.Join(s.dir, "caddy.log")
+	if err := errors.Join(caddy.Stop(), os.RemoveAll(keptAccounts())); err != nil { // other tests have the same keys
+		t.Fatal(err)
+	}
 	for n := 1; n <= 3; n++ {
 		key := secret + "-key-" + strconv.Itoa(n)
 		sim.AddKey(key, "project-"+strconv.Itoa(n))
@@ -80,6 +84,9 @@ func newSite(t *testing.T, pace time.Duration) *site {
 	})
 	return s
 }
+
+// keptAccounts is the directory where Caddy keeps what is known about accounts.
+func keptAccounts() string { return filepath.Join(storage, "gemini_proxy", "accounts") }
 
 func freePort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -124,9 +131,10 @@ https://localhost:%s {
 	return adapted
 }
 
-// proxy is the directive with three API keys.
+// proxy is the directive with three API keys. All tests ask the same question, which would be one conversation.
 const proxy = `
 	gemini_proxy {
+		affinity off
 		credentials env TEST_KEY_*
 		endpoint gemini_api GOOGLE
 		anonymous

@@ -55,6 +55,7 @@ func TestNumberedVariablesAreAccountsOfTheirOwn(t *testing.T) {
 	}
 	s.load(`
 	gemini_proxy {
+		affinity off
 		endpoint code_assist GOOGLE
 		endpoint oauth GOOGLE
 		anonymous
