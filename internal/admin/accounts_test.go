@@ -127,7 +127,7 @@ func TestAnswersOfSomethingElseAreErrors(t *testing.T) {
 func TestTheTableIsAligned(t *testing.T) {
 	until := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 	shown := rotator.PoolSnapshot{
-		Pool: rotator.PoolCounts{Accounts: 3, Ready: 1, Cooling: 1, Disabled: 1, InFlight: 2},
+		Pool: rotator.PoolCounts{Accounts: 3, Ready: 1, Cooling: 1, Disabled: 1, InFlight: 2, Queued: 4},
 		Accounts: []rotator.AccountSnapshot{
 			{Label: "env-1", Aliases: []string{"mine"}, Backend: "vertex", QuotaGroup: "p1", State: "ready", Requests: 123, Errors: 2,
 				Models: []rotator.ModelAccount{
@@ -138,6 +138,7 @@ func TestTheTableIsAligned(t *testing.T) {
 			{Label: "env-2", Backend: "gemini_api", QuotaGroup: "env-2", State: "disabled", Reason: "bad\x1b[31m\nkey"},
 		},
 		Models: []rotator.ModelSnapshot{{Model: "gemini-3.1-pro", State: "overloaded", Until: until}, {Model: "m", State: "ready"}},
+		Notes:  []string{"these 2 accounts share one project\x07"},
 	}
 	want := `
 LABEL        BACKEND     GROUP  STATE     REASON        REQUESTS  ERRORS  MODEL                   STATE                                  RPM  RPD    TPM
@@ -146,7 +147,8 @@ env-1, mine  vertex      p1     ready     -             123       2       gemini
 env-2        gemini_api  env-2  disabled  bad?[31m?key  0         0       -                       -                                      -    -      -
 
 gemini-3.1-pro is overloaded until 2026-11-24T08:00:00Z
-Accounts: 1 ready, 1 cooling, 1 disabled. Requests in flight: 2
+these 2 accounts share one project?
+Accounts: 1 ready, 1 cooling, 1 disabled. Requests in flight: 2, waiting: 4
 `
 	var out strings.Builder
 	if err := printAccounts(&out, &shown); err != nil || "\n"+out.String() != want {

@@ -152,7 +152,8 @@ func notes(found []Diagnosis) []string {
 	}
 	for _, p := range order {
 		if shared := sharing[p]; slices.ContainsFunc(shared, func(d *Diagnosis) bool { return d.QuotaGroup != shared[0].QuotaGroup }) {
-			notes = append(notes, labels(shared)+" belong to one project ("+p.name+"), so they share its quotas: give them one quota_group")
+			notes = append(notes, fmt.Sprintf("these %d credentials share one project (%s), so Google counts them as one: %s. Give them one quota_group",
+				len(shared), p.name, labels(shared)))
 		}
 	}
 	if len(assisted) > 0 {

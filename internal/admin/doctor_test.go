@@ -188,7 +188,8 @@ func TestDoctorTellsEveryTroubleApart(t *testing.T) {
 			t.Errorf("%s: until %s", d.Label, d.Until)
 		}
 	}
-	if len(r.Notes) != 2 || !strings.HasPrefix(r.Notes[0], "disabled-1, disabled-2 belong to one project (12345678)") ||
+	if len(r.Notes) != 2 ||
+		!strings.HasPrefix(r.Notes[0], "these 2 credentials share one project (12345678), so Google counts them as one: disabled-1, disabled-2") ||
 		r.Notes[1] != "licensed, consumer, signed-out, used-up: "+guests.CodeAssistTerms {
 		t.Errorf("notes %q", r.Notes)
 	}

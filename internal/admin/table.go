@@ -32,8 +32,11 @@ func printAccounts(out io.Writer, s *rotator.PoolSnapshot) error {
 			fmt.Fprintf(out, "\n%s is %s until %s", printable(m.Model), printable(m.State), m.Until.Format(time.RFC3339))
 		}
 	}
-	_, err := fmt.Fprintf(out, "\nAccounts: %d ready, %d cooling, %d disabled. Requests in flight: %d\n",
-		s.Pool.Ready, s.Pool.Cooling, s.Pool.Disabled, s.Pool.InFlight)
+	for _, note := range s.Notes {
+		fmt.Fprintf(out, "\n%s", printable(note))
+	}
+	_, err := fmt.Fprintf(out, "\nAccounts: %d ready, %d cooling, %d disabled. Requests in flight: %d, waiting: %d\n",
+		s.Pool.Ready, s.Pool.Cooling, s.Pool.Disabled, s.Pool.InFlight, s.Pool.Queued)
 	return err
 }
 
