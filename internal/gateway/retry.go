@@ -81,8 +81,7 @@ func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, 
 			return nil, false
 		}
 		last = failed
-		wait := decision.After
-		if decision.Next == rotator.GiveUp || !x.mayTryIn(wait) || !x.mayRetry(decision) || !x.pause(wait) {
+		if decision.Next == rotator.GiveUp || !x.mayTryIn(decision.After) || !x.mayRetry(decision) || !x.pause(decision.After) {
 			return x.timed(m, failed), false
 		}
 	}
