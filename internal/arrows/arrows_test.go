@@ -19,6 +19,7 @@ type room struct {
 
 const (
 	caddy     = "github.com/caddyserver/caddy/v2"
+	cel       = "cel.dev/cel-go"
 	certmagic = "github.com/caddyserver/certmagic"
 	json2     = "github.com/go-json-experiment/json"
 	oauth2    = "golang.org/x/oauth2"
@@ -38,10 +39,10 @@ var rooms = map[string]room{
 	"internal/arrows":      {},
 	"internal/golden":      {},
 	"caddyfile":            {own: []string{"rotator", "translate"}, other: []string{caddy, "github.com/dustin/go-humanize"}},
-	"internal/accounts":    {own: []string{"rotator"}, other: []string{caddy, zap}},
+	"internal/accounts":    {own: []string{"rotator", "translate/gemini"}, other: []string{caddy, zap}},
 	"internal/guests": {
 		own:   []string{"caddyfile", "rotator", "translate", "translate/openai", "internal/accounts", "internal/google"},
-		other: []string{caddy, certmagic, zap},
+		other: []string{caddy, cel, certmagic, zap},
 	},
 	"internal/observe": {own: []string{"rotator", "internal/gateway"}, other: []string{caddy, zap}},
 	"internal/admin": {

@@ -84,7 +84,9 @@ func (p *simplePolicy) Provision(caddy.Context) (err error) {
 }
 
 // UnmarshalCaddyfile reads the policy's line, which ends with its name.
-func (p *simplePolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return onlyName(d, "policy "+p.name) }
+func (p *simplePolicy) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return onlyName(d, "policy "+p.name)
+}
 
 // Interface guards
 var (

@@ -25,7 +25,9 @@ func (*MemoryState) CaddyModule() caddy.ModuleInfo {
 // UnmarshalCaddyfile sets up the state from Caddyfile tokens. Syntax:
 //
 //	state memory
-func (*MemoryState) UnmarshalCaddyfile(d *caddyfile.Dispenser) error { return onlyName(d, "state memory") }
+func (*MemoryState) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return onlyName(d, "state memory")
+}
 
 // Store returns nil: there is no other place.
 func (*MemoryState) Store() accounts.Store { return nil }
