@@ -196,7 +196,8 @@ func TestFilesRefusesWhatIsTooLargeForACredential(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, maxSecret+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&FileCredentials{Paths: []string{path}}).Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), "too large") {
+	err := (&FileCredentials{Paths: []string{path}}).Provision(caddy.Context{})
+	if err == nil || !strings.Contains(err.Error(), "too large") || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v", err)
 	}
 }

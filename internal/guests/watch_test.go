@@ -90,7 +90,7 @@ func (w *watched) remove(name string) {
 // after waits for so many looks, and compares what there is then: the values, how many changes were told and errors logged so far.
 func (w *watched) after(looks int, values string, changes, errors int) {
 	w.t.Helper()
-	time.Sleep(time.Duration(looks) * watchInterval)
+	time.Sleep(time.Duration(looks) * 5 * time.Second)
 	synctest.Wait()
 	var got []string
 	for _, secret := range w.Secrets() {
@@ -182,10 +182,11 @@ func TestAFileThatCannotBeOpenedIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := watch(t, map[string]string{"a": "key-a", "b": "key-b"}, "*")
 		w.link("nowhere", "a")
+		w.link("nowhere", "c")
 		w.after(1, "key-a key-b", 0, 0)
-		w.after(5, "key-a key-b", 0, 1)
+		w.after(5, "key-a key-b", 0, 2)
 		w.link("b", "a")
-		w.after(1, "key-b key-b", 1, 1)
+		w.after(1, "key-b key-b", 1, 2)
 	})
 }
 
@@ -247,7 +248,10 @@ func TestAFileIsReadTwiceAndThenOnlyIfItLooksDifferent(t *testing.T) {
 		w.write("b", "key-d")
 		w.age("b")
 		w.rename("b", "a") // another file of the same size and time
-		w.after(1, "key-d", 2, 0)
+		w.after(2, "key-d", 2, 0)
+		w.write("a", "key-longer")
+		w.age("a")
+		w.after(1, "key-longer", 3, 0)
 	})
 }
 
@@ -290,5 +294,6 @@ func TestAccountsKeepTheirNumbersWhenFilesComeAndGo(t *testing.T) {
 		w.write("c", "key-e")
 		w.after(1, "key-a key-b key-e key-d", 3, 0)
 		names("files-3 files-5 files-4 files-2")
+		w.after(1, "key-a key-b key-e key-d", 3, 0)
 	})
 }

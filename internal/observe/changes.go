@@ -45,7 +45,7 @@ func (c *Changes) Close() { c.events.close() }
 func (c *Changes) log(change rotator.Change) {
 	level, message := zap.InfoLevel, "account is "+change.State
 	switch {
-	case change.State == stateExhausted:
+	case change.State == rotator.StateExhausted:
 		level, message = zap.WarnLevel, "every account is out of the model"
 	case change.State == rotator.StateDisabled && change.Reason != rotator.ByOperator:
 		level = zap.ErrorLevel // somebody has to do something about it
@@ -69,6 +69,3 @@ func (c *Changes) log(change rotator.Change) {
 	}
 	entry.Write(fields...)
 }
-
-// stateExhausted is the state of a change that is about the pool: it has nothing for a model.
-const stateExhausted = "exhausted"

@@ -17,10 +17,10 @@ const maxEvents = 1024
 
 // eventNames is the event each state of a change is told as.
 var eventNames = map[string]string{
-	rotator.StateReady:    "gemini_proxy.account_ready",
-	rotator.StateCooling:  "gemini_proxy.account_cooling",
-	rotator.StateDisabled: "gemini_proxy.account_disabled",
-	stateExhausted:        "gemini_proxy.pool_exhausted",
+	rotator.StateReady:     "gemini_proxy.account_ready",
+	rotator.StateCooling:   "gemini_proxy.account_cooling",
+	rotator.StateDisabled:  "gemini_proxy.account_disabled",
+	rotator.StateExhausted: "gemini_proxy.pool_exhausted",
 }
 
 // events tells Caddy's events app of changes. Handlers of events run in the goroutine that emits, and may take their time: so one
