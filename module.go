@@ -154,6 +154,7 @@ func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
 		Chat:         openai.Chat{},
 		DefaultModel: h.DefaultModel,
 		Models:       models,
+		Lessons:      h.shared.Lessons(),
 		Thinking:     h.ThinkingMode(),
 		MaxBody:      h.MaxBody,
 		Attempts:     h.Retry.Attempts,

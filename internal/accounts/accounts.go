@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
 
 // The pools hold facts about the world, which all handlers share, never settings, on which they may differ. Their keys reveal nothing:
@@ -67,6 +68,9 @@ func (h *Hold) Projects() *rotator.Projects { return one(h, "projects", rotator.
 
 // Affinity takes which account served a conversation last.
 func (h *Hold) Affinity() *rotator.Affinity { return one(h, "affinity", rotator.NewAffinity) }
+
+// Lessons takes what is known about the form requests must have.
+func (h *Hold) Lessons() *gemini.Lessons { return one(h, "lessons", gemini.NewLessons) }
 
 // Keep adds what a store knows about the accounts, of those that nobody keeps there yet, and has what is learned about them written
 // there until Release. ctx bounds the loading, which takes some seconds at most; what goes wrong with it is logged, and no reason not to

@@ -73,6 +73,15 @@ func TestGroupsAreSharedWithinABackendOnly(t *testing.T) {
 	}
 }
 
+func TestLessonsAreSharedByAll(t *testing.T) {
+	var one, two Hold
+	defer one.Release()
+	defer two.Release()
+	if one.Lessons() != two.Lessons() {
+		t.Error("two handlers do not share what refusals have taught")
+	}
+}
+
 func TestOverloadedModelsAreSharedByAll(t *testing.T) {
 	var one, two Hold
 	defer one.Release()
