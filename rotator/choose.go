@@ -137,7 +137,7 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choic
 	return ix.book(head, m, now, q.Tokens, c)
 }
 
-// book counts the call against a lane if the lane's facts allow it, else it puts the lane where it belongs.
+// book counts the call against a lane, and as one under way, if the lane's facts allow it, else it puts the lane where it belongs.
 func (ix *index) book(head, m entry, now time.Time, tokens int64, c *choice) finding {
 	l := &ix.lanes[head.id]
 	f := l.current(ix.model)
@@ -157,6 +157,9 @@ func (ix *index) book(head, m entry, now time.Time, tokens int64, c *choice) fin
 	l.last = ix.turn
 	ix.note(l, after)
 	ix.busy[head.id].Add(1)
+	c.lane, c.member, c.facts, c.booking = head.id, l.from+m.id, f, b
+	c.candidate = ix.members[c.member].candidate
+	c.candidate.inFlight.Add(1) // before it is ranked
 	if l.class == classReady {
 		ix.floor = head.rank
 		ix.enqueue(head.id)
@@ -164,8 +167,6 @@ func (ix *index) book(head, m entry, now time.Time, tokens int64, c *choice) fin
 	if l.to-l.from > 1 { // else there is no order to keep
 		ix.use(l, m, nanos)
 	}
-	c.lane, c.member, c.facts, c.booking = head.id, l.from+m.id, f, b
-	c.candidate = ix.members[c.member].candidate
 	return taken
 }
 

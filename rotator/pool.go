@@ -193,14 +193,13 @@ func (p *Pool) acquire(now time.Time, q *Query) (*Lease, *Exhausted, []Change) {
 	return p.lease(ix, &chosen, q, now), nil, news
 }
 
-// lease begins a call.
+// lease begins the call that a choice was booked for.
 func (p *Pool) lease(ix *index, chosen *choice, q *Query, now time.Time) *Lease {
 	c := chosen.candidate
 	if c.config.Load() != c.Credential {
 		c.config.Store(c.Credential)
 	}
 	c.requests.Add(1)
-	c.inFlight.Add(1)
 	if p.options.Hedge > 0 && chosen.why != byHedge && q.Tried.empty() {
 		p.hedges.Earn()
 	}
