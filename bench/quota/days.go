@@ -52,7 +52,7 @@ func scenarios(begin time.Time, days int) []scenario {
 	}
 	return append(all,
 		scenario{"nothing configured, restarts", demand{3, 1}, apart, true, begin, days},
-		scenario{"nothing configured, restarts, OAuth", demand{3, 1}, users, true, begin, days},
+		scenario{"nothing configured, restarts, OAuth", demand{1, 1}, users, true, begin, days},
 		scenario{"5 keys a project, nothing configured", demand{3, 1}, together, false, begin, days},
 	)
 }
@@ -66,7 +66,8 @@ type outcome struct {
 	late                    int             // of these, those that were made although it was known
 	shares                  []float64       // calls served, by project
 	turned                  int             // requests answered with 429
-	wrongly                 int             // of these, while a project could have served them
+	spent                   int             // of these, after all the calls that a request may make were refused
+	wrongly                 int             // of the others, while a project could have served them
 	failed                  int             // requests that ended in any other way
 	early                   int             // tokens refreshed of which the one before was good for long
 	waits                   []time.Duration // in line, of requests served
@@ -141,9 +142,17 @@ func (d *days) request(p prompt) {
 	came := time.Now()
 	got := d.ask("client", p.body())
 	d.note(got)
-	if got.status == http.StatusTooManyRequests && d.roomBefore(came.Add(maxWait), p.tokens) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
+	if got.status != http.StatusTooManyRequests {
+		return
+	}
+	spent := got.Attempts == attempts
+	wrongly := !spent && d.roomBefore(came.Add(maxWait), p.tokens)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if spent {
+		d.spent++
+	}
+	if wrongly {
 		d.wrongly++
 	}
 }
@@ -256,6 +265,7 @@ func (o *outcome) misses() []string {
 	miss(o.burst > 1 || most <= 1, "an account was told %d times that one quota is used up", most)
 	miss(share(o.late, o.calls) <= 0.01, "%d of %d calls made although it was known that they would be refused", o.late, o.calls)
 	miss(!o.dies || o.late == 0, "%d calls made that were known to be refused, before a restart at the latest", o.late)
+	miss(o.limits == nil || o.spent == 0, "%d clients turned away after %d refused calls", o.spent, attempts)
 	miss(jain(o.shares) >= 0.99, "Jain's index is %.4f", jain(o.shares))
 	miss(o.wrongly == 0, "%d clients turned away while a project had room", o.wrongly)
 	miss(o.early == 0, "%d tokens refreshed that were good for long", o.early)
@@ -265,7 +275,7 @@ func (o *outcome) misses() []string {
 
 // daysColumns are explained in the documentation of the command.
 var daysColumns = []string{
-	"demand", "setup", "asked", "capacity", "served", "of capacity", "calls", "refused", "most", "late", "Jain", "429s", "wrong", "p50", "p99",
+	"demand", "setup", "asked", "capacity", "served", "of capacity", "calls", "refused", "most", "late", "Jain", "429s", "spent", "wrong", "p50", "p99",
 	"took",
 }
 
@@ -273,5 +283,5 @@ func (o *outcome) row(out table) {
 	total, most := o.refusals()
 	out.row(o.demand.String(), o.name, number(o.asked), number(o.capacity), number(o.served), percent(o.served, o.capacity),
 		number(o.calls), number(total), number(most), percent(o.late, o.calls), fmt.Sprintf("%.4f", jain(o.shares)),
-		number(o.turned), number(o.wrongly), seconds(percentile(o.waits, 0.5)), seconds(percentile(o.waits, 0.99)), seconds(o.took))
+		number(o.turned), number(o.spent), number(o.wrongly), seconds(percentile(o.waits, 0.5)), seconds(percentile(o.waits, 0.99)), seconds(o.took))
 }

@@ -40,3 +40,14 @@ func TestAffinityKeepsThePromptCache(t *testing.T) {
 		t.Error(miss)
 	}
 }
+
+// Hedging cuts off the tail, within its share.
+func TestHedgingCutsTheTail(t *testing.T) {
+	runs := hedgeRuns()
+	for _, h := range runs {
+		h.play(t)
+	}
+	for _, miss := range hedgeMisses(runs) {
+		t.Error(miss)
+	}
+}

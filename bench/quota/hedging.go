@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -11,17 +12,16 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
 )
 
-// The requests of the experiment with hedging, one a second on average. Of Google's answers, slowShare begin later by slowness.
+// The requests of the experiment with hedging, one a second on average. Slow answers begin later by slowness.
 const (
 	hedgeRequests = 3000
 	hedgeShare    = 0.05
-	slowShare     = 0.05
 	slowness      = 20 * time.Second
 )
 
 // hedgeRun is the requests once.
 type hedgeRun struct {
-	name  string
+	slow  float64 // share of slow answers
 	hedge float64
 
 	calls, won, failed int
@@ -29,7 +29,7 @@ type hedgeRun struct {
 }
 
 func hedgeRuns() []*hedgeRun {
-	return []*hedgeRun{{name: "hedge off"}, {name: "hedge 5", hedge: hedgeShare}}
+	return []*hedgeRun{{slow: 0.02}, {slow: 0.02, hedge: hedgeShare}, {slow: 0.05}, {slow: 0.05, hedge: hedgeShare}}
 }
 
 func (h *hedgeRun) play(t *testing.T) {
@@ -37,7 +37,7 @@ func (h *hedgeRun) play(t *testing.T) {
 		w := newWorld(t, setup{projects: groups, keys: 1, hedge: h.hedge})
 		defer w.close()
 		random := newRandom(4, 0)
-		w.google.Script(googlesim.Match{Method: "streamGenerateContent"}, slowAnswers(random)...)
+		w.google.Script(googlesim.Match{Method: "streamGenerateContent"}, h.answers(random)...)
 		var mu sync.Mutex
 		var requests sync.WaitGroup
 		for n := range hedgeRequests {
@@ -54,13 +54,13 @@ func (h *hedgeRun) play(t *testing.T) {
 	})
 }
 
-// slowAnswers are the answers to as many calls as there may be. Ordinary ones begin after half a second to a second and a half.
-func slowAnswers(random *rand.Rand) []googlesim.Reply {
+// answers are those to as many calls as there may be. Ordinary ones begin after half a second to a second and a half.
+func (h *hedgeRun) answers(random *rand.Rand) []googlesim.Reply {
 	replies := make([]googlesim.Reply, 2*hedgeRequests)
 	for i := range replies {
 		r := googlesim.Reply{Lead: googlesim.All, Pace: 20 * time.Millisecond}
 		r.Delay = 500*time.Millisecond + time.Duration(random.Int64N(int64(time.Second)))
-		if random.Float64() < slowShare {
+		if random.Float64() < h.slow {
 			r.Delay += slowness
 		}
 		replies[i] = r
@@ -81,6 +81,25 @@ func (h *hedgeRun) note(got reply) {
 
 func (h *hedgeRun) row(out table) {
 	late := func(share float64) string { return seconds(percentile(h.firsts, share)) }
-	out.row(h.name, number(hedgeRequests), number(h.calls), percent(h.calls-hedgeRequests, hedgeRequests), number(h.won),
-		late(0.5), late(0.9), late(0.95), late(0.99), late(1))
+	out.row(fmt.Sprintf("%.0f%%", 100*h.slow), fmt.Sprintf("%.0f%%", 100*h.hedge), number(hedgeRequests), number(h.calls),
+		percent(h.calls-hedgeRequests, hedgeRequests), number(h.won), late(0.5), late(0.9), late(0.95), late(0.99), late(1))
+}
+
+// hedgeMisses are the promises not kept: hedging never makes more calls than its share, and where that is enough for all slow answers, the
+// slowest hundredth of requests does not wait for them any more.
+func hedgeMisses(runs []*hedgeRun) []string {
+	var all []string
+	miss := func(kept bool, h *hedgeRun, format string, args ...any) {
+		if !kept {
+			all = append(all, fmt.Sprintf("hedge %v, slow %v: ", h.hedge, h.slow)+fmt.Sprintf(format, args...))
+		}
+	}
+	for _, h := range runs {
+		late := percentile(h.firsts, 0.99)
+		miss(h.failed == 0, h, "%d requests failed", h.failed)
+		miss(share(h.calls-hedgeRequests, hedgeRequests) <= h.hedge, h, "%d calls for %d requests", h.calls, hedgeRequests)
+		miss(h.hedge > 0 || late > slowness, h, "nothing is slow: p99 is %v", late)
+		miss(h.hedge == 0 || h.slow > h.hedge/2 || late < slowness/4, h, "p99 is %v", late)
+	}
+	return all
 }

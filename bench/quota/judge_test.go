@@ -32,7 +32,9 @@ func TestMisses(t *testing.T) {
 		{"11 of 1000 calls", unknown, func(o *outcome) { o.late = 11 }},
 		{"before a restart", unknown, func(o *outcome) { o.dies, o.late = true, 1 }},
 		{"Jain's index is 0.9878", known, func(o *outcome) { o.shares = []float64{5, 4} }},
-		{"1 clients turned away", known, func(o *outcome) { o.wrongly = 1 }},
+		{"1 clients turned away while", known, func(o *outcome) { o.wrongly = 1 }},
+		{"1 clients turned away after 4", known, func(o *outcome) { o.spent = 1 }},
+		{"", unknown, func(o *outcome) { o.spent = 1 }},
 		{"1 tokens refreshed", known, func(o *outcome) { o.early = 1 }},
 		{"1 requests failed", known, func(o *outcome) { o.failed = 1 }},
 	} {

@@ -26,6 +26,7 @@ const (
 	maxWait     = 10 * time.Second
 	queue       = 1000
 	affinityFor = time.Hour
+	attempts    = 4
 )
 
 // setup is what experiments vary. What it does not name is as the directive has it by default.
@@ -125,7 +126,7 @@ func (w *world) open() {
 	var err error
 	w.gateway, err = gateway.New(gateway.Options{
 		Pool: rotator.NewPool(w.accounts, pool), Google: w.client, Catalogue: gemini.NewCatalogue(), Chat: openai.Chat{},
-		DefaultModel: model, MaxBody: 32 << 20, Attempts: 4, AttemptsFor: time.Minute, MaxWait: maxWait, Affinity: !w.drift,
+		DefaultModel: model, MaxBody: 32 << 20, Attempts: attempts, AttemptsFor: time.Minute, MaxWait: maxWait, Affinity: !w.drift,
 		KeepAlive: 15 * time.Second, FirstToken: 5 * time.Minute, Idle: 2 * time.Minute,
 	})
 	if err != nil {
