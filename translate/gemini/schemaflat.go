@@ -1,9 +1,7 @@
 package gemini
 
 import (
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -24,101 +22,6 @@ func (w *protoWriter) reference(s *schemaNode, ref string, depth int) *protoSche
 	}
 	p.introduce(s.text("description"))
 	return p
-}
-
-// find is what a reference leads to within the schema; nil when it leads elsewhere, or nowhere. A definition is found by its name even
-// where the schema it was written for has become part of another one.
-func (w *protoWriter) find(ref string) *schemaNode {
-	pointer, local := strings.CutPrefix(ref, "#")
-	if !local {
-		return nil
-	}
-	if unescaped, err := url.PathUnescape(pointer); err == nil {
-		pointer = unescaped
-	}
-	steps := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
-	if pointer == "" || pointer == "/" {
-		steps = nil
-	}
-	for i := range steps {
-		steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(steps[i])
-	}
-	if found := w.root.follow(steps); found != nil {
-		return found
-	}
-	if w.defs == nil {
-		w.defs = map[string]*schemaNode{}
-		w.define(w.root)
-	}
-	return w.defs[steps[len(steps)-1]]
-}
-
-// follow is the schema at the end of a JSON pointer; nil when there is none.
-func (s *schemaNode) follow(steps []string) *schemaNode {
-	for len(steps) > 0 {
-		i := s.index(steps[0])
-		if i < 0 {
-			return nil
-		}
-		k := &s.keywords[i]
-		steps = steps[1:]
-		if k.kind == oneSchema {
-			s = k.subs[0].schema
-			continue
-		}
-		if len(steps) == 0 {
-			return nil
-		}
-		at := slices.IndexFunc(k.subs, func(sub subschema) bool { return k.kind == schemaMap && sub.name == steps[0] })
-		if n, err := strconv.Atoi(steps[0]); k.kind == schemaList && err == nil && n >= 0 && n < len(k.subs) {
-			at = n
-		}
-		if at < 0 {
-			return nil
-		}
-		s, steps = k.subs[at].schema, steps[1:]
-	}
-	return s
-}
-
-// define notes the definitions in a schema; the outermost of a name counts.
-func (w *protoWriter) define(s *schemaNode) {
-	for _, name := range []string{"$defs", "definitions"} {
-		for _, sub := range s.subs(name) {
-			if w.defs[sub.name] == nil {
-				w.defs[sub.name] = sub.schema
-			}
-		}
-	}
-	for i := range s.keywords {
-		for _, sub := range s.keywords[i].subs {
-			w.define(sub.schema)
-		}
-	}
-}
-
-// flat is a schema with what its allOf says as its own.
-func (w *protoWriter) flat(s *schemaNode) *schemaNode {
-	return w.flatten(s, w.open)
-}
-
-func (w *protoWriter) flatten(s *schemaNode, open []*schemaNode) *schemaNode {
-	parts := s.subs("allOf")
-	if len(parts) == 0 {
-		return s
-	}
-	s = s.without("allOf")
-	for _, part := range parts {
-		one, within := part.schema, open
-		if ref := one.text("$ref"); ref != "" {
-			if one = w.find(ref); one == nil || slices.Contains(open, one) || !w.spend(one.size) {
-				continue
-			}
-			within = append(slices.Clip(open), one)
-		}
-		s = merge(s, w.flatten(one, within))
-	}
-	return s
 }
 
 // merge is both schemas at once, as far as one can say that: properties and what is required are joined, and otherwise a counts.

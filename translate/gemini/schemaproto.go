@@ -11,8 +11,6 @@ import (
 const (
 	// maxProtoDepth bounds the nesting of schemas in the older dialect, which some models limit more than the newer one.
 	maxProtoDepth = 12
-	// maxInlined bounds what copies for references and alternatives may add to a schema, as a multiple of its length.
-	maxInlined = 4
 	// anyMember is the property that stands for members of any name: Google refuses objects without properties.
 	anyMember = "key"
 )
@@ -74,7 +72,7 @@ var protoFormats = map[string][]string{
 // protoDialect writes a schema for Google's older fields, as the parameters of a function, which are an object, or as it is; nil when
 // nothing of it can be said at the root.
 func protoDialect(root *schemaNode, parameters bool) jsontext.Value {
-	w := protoWriter{root: root, budget: maxInlined * root.size, open: []*schemaNode{root}}
+	w := protoWriter{schemaIndex: newSchemaIndex(root), open: []*schemaNode{root}}
 	p := w.schema(root, 0)
 	if parameters {
 		p = p.asObject()
@@ -131,11 +129,9 @@ func (p *protoSchema) order() {
 
 // protoWriter turns one schema into the older dialect.
 type protoWriter struct {
-	root   *schemaNode
-	budget int                    // bytes that may still be copied
-	open   []*schemaNode          // what references lead to, from the root to the schema at hand
-	defs   map[string]*schemaNode // by name, wherever they are defined; nil until it is needed
-	free   map[*protoSchema]bool  // objects with nothing known about their members
+	schemaIndex
+	open []*schemaNode         // what references lead to, from the root to the schema at hand
+	free map[*protoSchema]bool // objects with nothing known about their members
 }
 
 // schema rewrites one schema. What is deeper than the dialect goes may be any object.
@@ -143,7 +139,7 @@ func (w *protoWriter) schema(s *schemaNode, depth int) *protoSchema {
 	if ref := s.text("$ref"); ref != "" {
 		return w.reference(s, ref, depth)
 	}
-	s = w.flat(s)
+	s = w.flatten(s, w.open)
 	if options := s.alternatives(); len(options) > 0 {
 		if p := w.anyOf(s, options, depth); p != nil {
 			return p
@@ -263,7 +259,8 @@ func (w *protoWriter) anyOf(s *schemaNode, options []subschema, depth int) *prot
 	for _, option := range options {
 		one := option.schema
 		if own.shaped() {
-			one = w.flat(&schemaNode{size: one.size, keywords: []keyword{{name: "allOf", kind: schemaList, subs: []subschema{option}}}})
+			whole := keyword{name: "allOf", kind: schemaList, subs: []subschema{option}}
+			one = w.flatten(&schemaNode{size: one.size, keywords: []keyword{whole}}, w.open)
 			one = merge(one, own.without("description"))
 		}
 		if p := w.schema(one, depth); p.Type == typeNull {
@@ -323,13 +320,4 @@ func (p *protoSchema) introduce(text string) {
 	if text != "" && !strings.HasPrefix(p.Description, text) {
 		p.Description = cut(strings.TrimSpace(text+" "+p.Description), maxDescription)
 	}
-}
-
-// spend takes from what may be copied.
-func (w *protoWriter) spend(n int) bool {
-	if n > w.budget {
-		return false
-	}
-	w.budget -= n
-	return true
 }

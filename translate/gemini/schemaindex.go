@@ -1,0 +1,130 @@
+package gemini
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxInlined bounds what copies for references and alternatives may add to a schema, as a multiple of its length.
+const maxInlined = 4
+
+// schemaIndex finds what the references in a schema lead to, and says how much of it may still be copied.
+type schemaIndex struct {
+	root   *schemaNode
+	budget int                    // bytes
+	named  map[string]*schemaNode // definitions and anchors by name, wherever they stand; nil until they are needed
+}
+
+func newSchemaIndex(root *schemaNode) schemaIndex {
+	return schemaIndex{root: root, budget: maxInlined * root.size}
+}
+
+// spend takes from what may be copied.
+func (x *schemaIndex) spend(n int) bool {
+	if n > x.budget {
+		return false
+	}
+	x.budget -= n
+	return true
+}
+
+// find is what a reference leads to within the schema; nil when it leads elsewhere, or nowhere. A definition is found by its name even
+// where the schema it was written for has become part of another one.
+func (x *schemaIndex) find(ref string) *schemaNode {
+	pointer, local := strings.CutPrefix(ref, "#")
+	if !local {
+		return nil
+	}
+	if unescaped, err := url.PathUnescape(pointer); err == nil {
+		pointer = unescaped
+	}
+	path, isPointer := strings.CutPrefix(pointer, "/")
+	if path == "" {
+		return x.root
+	}
+	steps := strings.Split(path, "/")
+	for i := range steps {
+		steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(steps[i])
+	}
+	if isPointer {
+		if found := x.root.follow(steps); found != nil {
+			return found
+		}
+	}
+	if x.named == nil {
+		x.named = map[string]*schemaNode{}
+		x.define(x.root)
+	}
+	return x.named[steps[len(steps)-1]]
+}
+
+// follow is the schema at the end of a JSON pointer; nil when there is none.
+func (s *schemaNode) follow(steps []string) *schemaNode {
+	for len(steps) > 0 {
+		i := s.index(steps[0])
+		if i < 0 {
+			return nil
+		}
+		k := &s.keywords[i]
+		steps = steps[1:]
+		if k.kind == oneSchema {
+			s = k.subs[0].schema
+			continue
+		}
+		if len(steps) == 0 {
+			return nil
+		}
+		at := slices.IndexFunc(k.subs, func(sub subschema) bool { return k.kind == schemaMap && sub.name == steps[0] })
+		if n, err := strconv.Atoi(steps[0]); k.kind == schemaList && err == nil && n >= 0 && n < len(k.subs) {
+			at = n
+		}
+		if at < 0 {
+			return nil
+		}
+		s, steps = k.subs[at].schema, steps[1:]
+	}
+	return s
+}
+
+// define notes the definitions and anchors in a schema; the outermost of a name counts.
+func (x *schemaIndex) define(s *schemaNode) {
+	note := func(name string, s *schemaNode) {
+		if x.named[name] == nil && name != "" {
+			x.named[name] = s
+		}
+	}
+	note(s.text("$anchor"), s)
+	for _, name := range []string{"$defs", "definitions"} {
+		for _, sub := range s.subs(name) {
+			note(sub.name, sub.schema)
+		}
+	}
+	for i := range s.keywords {
+		for _, sub := range s.keywords[i].subs {
+			x.define(sub.schema)
+		}
+	}
+}
+
+// flatten is a schema with what its allOf says as its own. Open are the schemas that references lead to from the root to this one: what
+// leads back to one of them says nothing more.
+func (x *schemaIndex) flatten(s *schemaNode, open []*schemaNode) *schemaNode {
+	parts := s.subs("allOf")
+	if len(parts) == 0 {
+		return s
+	}
+	s = s.without("allOf")
+	for _, part := range parts {
+		one, within := part.schema, open
+		if ref := one.text("$ref"); ref != "" {
+			if one = x.find(ref); one == nil || slices.Contains(open, one) || !x.spend(one.size) {
+				continue
+			}
+			within = append(slices.Clip(open), one)
+		}
+		s = merge(s, x.flatten(one, within))
+	}
+	return s
+}
