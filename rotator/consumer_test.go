@@ -138,7 +138,8 @@ func TestWhatWasTriedIsTriedUnderBothNames(t *testing.T) {
 	var tried Tried
 	lease := take(t, p, Query{Model: "m", Tried: &tried})
 	lease.Settle(Outcome{Called: true, Decision: Decision{Next: Elsewhere, Mark: MarkGroup, State: StateRateShort, Until: time.Now()}})
-	for i := range candidates {
+	first := lease.Credential().Index - 1
+	for _, i := range []int{1 - first, first} {
 		projects.learn(&candidates[i], "123", time.Now())
 	}
 	refused(t, p, Query{Model: "m", Tried: &tried})
@@ -157,6 +158,9 @@ func TestGroupsAreJoinedOnlyIfBackendAndProjectAreTheSame(t *testing.T) {
 	}
 	if notes := p.Snapshot().Notes; notes != nil {
 		t.Errorf("notes %q", notes)
+	}
+	if s := candidates[4].Export(); s.Consumer != "" {
+		t.Errorf("a project's name of %d bytes is remembered", len(s.Consumer))
 	}
 }
 
@@ -196,6 +200,23 @@ func TestNotesOfSeveralPools(t *testing.T) {
 	if s := one.Snapshot(); s.Notes != nil || s.Accounts[0].QuotaGroup != "account-2" {
 		t.Errorf("%+v", s)
 	}
+}
+
+func TestAllowancesCountAProjectOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		candidates := fleet(3)
+		projects := NewProjects()
+		p := NewPool(candidates, Options{Projects: projects, Limits: []Limit{{Model: "*", RPM: 10}}})
+		if a := p.Allowances("m").Requests; a.Limit != 30 {
+			t.Errorf("%+v", a)
+		}
+		projects.learn(&candidates[0], "123", time.Now())
+		projects.learn(&candidates[2], "123", time.Now())
+		time.Sleep(time.Second)
+		if a := p.Allowances("m").Requests; a.Limit != 20 {
+			t.Errorf("%+v, want that of two projects", a)
+		}
+	})
 }
 
 // Calls that began before the groups were joined settle as they should, and never give back more than they took.

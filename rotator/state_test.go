@@ -429,18 +429,46 @@ func TestRestoringLeavesCallsUnderWayAlone(t *testing.T) {
 		second := take(t, p, Query{Model: "m", Tokens: 10})
 		first.Settle(Outcome{})
 		second.Settle(Outcome{})
-		if m := status(p)[0]; m.RPM.Used < 6 || m.TPM.Used < 51 || m.RPM.Used > 7 || m.TPM.Used > 61 {
-			t.Errorf("%+v", m)
+		if m := status(p)[0]; m.RPM.Used != 7 || m.TPM.Used != 61 {
+			t.Errorf("%+v, want the first call as it was counted, and the second given back", m)
 		}
 		time.Sleep(30*time.Second + 10*time.Millisecond)
-		if m := status(p)[0]; m.RPM.Used > 2 {
-			t.Errorf("%+v", m)
+		if m := status(p)[0]; m.RPM.Used != 2 || m.TPM.Used != 11 {
+			t.Errorf("%+v, when the oldest calls are over a minute old", m)
 		}
 		time.Sleep(30 * time.Second)
 		if m := status(p)[0]; m.RPM.Used != 0 || m.TPM.Used != 0 {
 			t.Errorf("%+v", m)
 		}
 	})
+}
+
+// A clock that was set back after the state was written makes no minute longer.
+func TestCallsOfTheFutureCountAsMadeNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := candidate(1, NewGroup())
+		now := time.Now().UnixMilli()
+		minute := []SpanState{{now + 30_000, 10, 5, 50}, {now + 61_000, 0, 1, 1}}
+		c.Restore(&AccountState{Models: map[string]ModelState{"m": {Minute: minute}}}, NewProjects())
+		p := NewPool([]Candidate{c}, Options{})
+		if m := status(p)[0]; m.RPM.Used != 5 {
+			t.Errorf("%+v, want what can be true", m)
+		}
+		time.Sleep(time.Minute + 10*time.Millisecond)
+		if m := status(p)[0]; m.RPM.Used != 0 {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+func TestTheLongerStreakOfRefusalsHolds(t *testing.T) {
+	c := candidate(1, NewGroup())
+	for _, step := range []struct{ restored, want int }{{2, 2}, {1, 2}, {3, 3}, {-1, 3}, {1000, maxStreak}} {
+		c.Restore(&AccountState{Models: map[string]ModelState{"m": {Streak: step.restored}}}, NewProjects())
+		if got := c.Export().Models["m"].Streak; got != step.want {
+			t.Errorf("%d after %d was restored, want %d", got, step.restored, step.want)
+		}
+	}
 }
 
 func TestLimitsAreMergedByTheLaterWord(t *testing.T) {
@@ -553,40 +581,70 @@ func TestAnotherProjectsQuotaIsNotRestored(t *testing.T) {
 	}
 }
 
+// What Google said of the account's project was said of the one it was used with then.
+func TestTheProjectGoesWithTheConfiguration(t *testing.T) {
+	c := candidate(1, NewGroup())
+	c.Credential.Project = "before"
+	NewProjects().learn(&c, "123", time.Now())
+	if got := c.Export(); got.Consumer != "123" || got.Project != "before" {
+		t.Errorf("%+v", got)
+	}
+	changed := *c.Credential
+	changed.Project = "now"
+	c.Credential = &changed
+	if got := c.Export(); got.Consumer != "" || got.Project != "now" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestEveryChangeMovesTheCounterAndUrgentOnesAreTold(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		urgent bool
-		do     func(t *testing.T, c *Candidate, p *Pool)
+		before func(t *testing.T, c *Candidate, p *Pool) *Lease // may be nil
+		do     func(t *testing.T, c *Candidate, p *Pool, lease *Lease)
 	}{
-		{"a call", false, func(t *testing.T, _ *Candidate, p *Pool) { call(t, p, "m") }},
-		{"a call that begins", false, func(t *testing.T, _ *Candidate, p *Pool) { take(t, p, Query{Model: "m"}) }},
-		{"the last call of a day", true, func(t *testing.T, _ *Candidate, p *Pool) { call(t, p, "m"); call(t, p, "m"); call(t, p, "m") }},
-		{"a cooldown", true, func(t *testing.T, _ *Candidate, p *Pool) {
-			fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: time.Minute})
+		{"a call begins", false, nil, func(t *testing.T, _ *Candidate, p *Pool, _ *Lease) { take(t, p, Query{Model: "m"}) }},
+		{"a call ends", false, begun, func(_ *testing.T, _ *Candidate, _ *Pool, lease *Lease) { lease.Settle(Outcome{}) }},
+		{"a call that nobody wants any more", false, begun, func(_ *testing.T, _ *Candidate, _ *Pool, lease *Lease) { lease.drop() }},
+		{"a failure of nobody's", false, begun, settles(&Fault{Kind: FaultTransient})},
+		{"a cooldown", true, begun, settles(&Fault{Kind: FaultRateShort, Delay: time.Minute})},
+		{"an outage", true, begun, settles(&Fault{Kind: FaultDead})},
+		{"a project", true, nil, func(_ *testing.T, c *Candidate, p *Pool, _ *Lease) { p.options.Projects.learn(c, "123", time.Now()) }},
+		{"the last call of a day", true, nil, func(t *testing.T, _ *Candidate, p *Pool, _ *Lease) {
+			for range 3 {
+				call(t, p, "m")
+			}
 		}},
-		{"a failure of nobody's", false, func(t *testing.T, _ *Candidate, p *Pool) { fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultTransient}) }},
-		{"an outage", true, func(t *testing.T, _ *Candidate, p *Pool) { fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultDead}) }},
-		{"an operator's word", true, func(_ *testing.T, _ *Candidate, p *Pool) { p.Disable("account-1") }},
-		{"a new token", true, func(t *testing.T, c *Candidate, _ *Pool) {
+		{"an account is disabled", true, nil, func(_ *testing.T, _ *Candidate, p *Pool, _ *Lease) { p.Disable("account-1") }},
+		{"an account is enabled", true, func(_ *testing.T, _ *Candidate, p *Pool) *Lease {
+			p.Disable("account-1")
+			return nil
+		}, func(_ *testing.T, _ *Candidate, p *Pool, _ *Lease) { p.Enable("account-1") }},
+		{"a new token", true, nil, func(t *testing.T, c *Candidate, _ *Pool, _ *Lease) {
 			if _, err := c.token(t.Context(), &countingMinter{}); err != nil {
 				t.Error(err)
 			}
 		}},
-		{"a project", true, func(t *testing.T, _ *Candidate, p *Pool) {
-			fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultDead, Consumer: "123"})
-		}},
+		{"a token is refused", false, func(_ *testing.T, c *Candidate, _ *Pool) *Lease {
+			c.current.Store(&Token{Secret: "s", Expiry: time.Now().Add(time.Hour)})
+			return nil
+		}, func(_ *testing.T, c *Candidate, _ *Pool, _ *Lease) { c.renew(c.current.Load()) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := candidate(1, NewGroup())
 			defer c.Close()
 			p := NewPool([]Candidate{c}, Options{Limits: []Limit{{Model: "*", RPD: 3}}})
+			var lease *Lease
+			if test.before != nil {
+				lease = test.before(t, &c, p)
+			}
 			var told atomic.Int32
 			c.Watch(func() { told.Add(1) })
 			old := c.Changes()
-			test.do(t, &c, p)
+			test.do(t, &c, p, lease)
 			if c.Changes() <= old {
-				t.Errorf("%d changes, as before", old)
+				t.Errorf("%d changes, not more than the %d before", c.Changes(), old)
 			}
 			if (told.Load() > 0) != test.urgent {
 				t.Errorf("told %d times, want it urgent: %v", told.Load(), test.urgent)
@@ -602,6 +660,18 @@ func TestEveryChangeMovesTheCounterAndUrgentOnesAreTold(t *testing.T) {
 	}
 }
 
+func begun(t *testing.T, _ *Candidate, p *Pool) *Lease {
+	t.Helper()
+	return take(t, p, Query{Model: "m"})
+}
+
+// settles ends a call in a fault.
+func settles(f *Fault) func(*testing.T, *Candidate, *Pool, *Lease) {
+	return func(_ *testing.T, _ *Candidate, _ *Pool, lease *Lease) {
+		lease.Settle(Outcome{Called: true, Decision: lease.Decide(f, Attempts{Made: 1})})
+	}
+}
+
 // A reset that one account's label asks for changes what the others of the group export, too.
 func TestAResetChangesAllAccountsOfTheGroup(t *testing.T) {
 	g := NewGroup()
@@ -611,6 +681,13 @@ func TestAResetChangesAllAccountsOfTheGroup(t *testing.T) {
 	p.Reset("account-1")
 	if two.Changes() <= old {
 		t.Error("nothing changed")
+	}
+	apart := candidate(3, NewGroup())
+	apart.Group.join(g, 0)
+	old = apart.Changes()
+	p.Reset("account-1")
+	if apart.Changes() <= old {
+		t.Error("nothing changed for an account whose group was joined")
 	}
 }
 
