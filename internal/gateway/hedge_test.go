@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,7 +28,7 @@ func hedged(t *testing.T, test func(w *world, ask func() *answer)) {
 			w.key(n + 1)
 		}
 		w.start()
-		stop := w.google.Always(googlesim.Match{}, googlesim.Slow(usual, 0))
+		stop := w.google.Always(googlesim.Match{}, googlesim.Reply{Lead: googlesim.All, Pace: usual}) // later events do not count
 		for range 100 {
 			w.text(ask())
 		}
@@ -213,11 +214,7 @@ func TestBothAttemptsThatFailCountAsTwo(t *testing.T) {
 	hedged(t, func(w *world, ask func() *answer) {
 		w.options.Attempts = 2
 		w.google.Always(googlesim.Match{}, failingAfter(5*usual, googlesim.Internal()))
-		g, err := gateway.New(w.options)
-		if err != nil {
-			w.Fatal(err)
-		}
-		w.gateway = g
+		w.reconfigure()
 		a := ask()
 		if a.Code != http.StatusInternalServerError || a.record.Attempts != 2 {
 			w.Errorf("status %d after %d attempts", a.Code, a.record.Attempts)
@@ -229,11 +226,7 @@ func TestBothAttemptsThatFailCountAsTwo(t *testing.T) {
 func TestAttemptOfALastTryIsNotHedged(t *testing.T) {
 	hedged(t, func(w *world, ask func() *answer) {
 		w.options.Attempts = 1
-		g, err := gateway.New(w.options)
-		if err != nil {
-			w.Fatal(err)
-		}
-		w.gateway = g
+		w.reconfigure()
 		w.script("key-1", googlesim.Slow(10*usual, 0))
 		w.text(ask())
 		w.wantCalls("", 1)
@@ -260,17 +253,41 @@ func TestClientThatLeavesEndsBothAttempts(t *testing.T) {
 func TestSlowFirstTokensOfBothAttemptsAreTriedElsewhere(t *testing.T) {
 	hedged(t, func(w *world, ask func() *answer) {
 		w.options.FirstToken = 20 * time.Second
-		g, err := gateway.New(w.options)
-		if err != nil {
-			w.Fatal(err)
-		}
-		w.gateway = g
+		w.reconfigure()
 		w.script("key-1", googlesim.Stall())
 		w.script("key-2", googlesim.Stall())
 		a := ask()
 		w.text(a)
 		if a.took < 20*time.Second+usual || a.took > 20*time.Second+3*usual || a.record.Attempts != 3 {
 			w.Errorf("took %v, %d attempts", a.took, a.record.Attempts)
+		}
+	})
+}
+
+func TestLostConnectionEndsBothAttempts(t *testing.T) {
+	hedged(t, func(w *world, _ func() *answer) {
+		w.options.KeepAlive = 10 * usual
+		w.reconfigure()
+		w.google.Always(googlesim.Match{}, googlesim.Slow(time.Minute, 0))
+		start := time.Now()
+		record := w.serve(&failingRecorder{ResponseRecorder: httptest.NewRecorder()}, stream())
+		if took := time.Since(start); took != 10*usual || record.Error != "client_gone" || record.Attempts != 2 {
+			w.Errorf("took %v: %+v", took, record)
+		}
+	})
+}
+
+// How long an attempt that was overtaken would have taken is not known, but that it was late is: were it forgotten, only fast ones would
+// be remembered, and less and less would count as late.
+func TestAttemptsThatWereOvertakenCountAsLate(t *testing.T) {
+	hedged(t, func(w *world, ask func() *answer) {
+		w.google.Always(googlesim.Match{Account: "key-1"}, googlesim.Slow(time.Minute, 0))
+		w.google.Always(googlesim.Match{}, googlesim.Slow(usual, 0))
+		for range 30 {
+			w.text(ask())
+		}
+		if after, _ := w.options.Pool.HedgeAfter(model); after < 2*usual {
+			w.Errorf("hedging after %v", after)
 		}
 	})
 }
@@ -291,11 +308,7 @@ func (p *panickingSecond) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestPanicOfOneAttemptLeavesNothingOfTheOther(t *testing.T) {
 	hedged(t, func(w *world, ask func() *answer) {
 		w.options.Google = google.New(google.Options{Endpoints: endpoints, HTTP: &panickingSecond{RoundTripper: w.transport}})
-		g, err := gateway.New(w.options)
-		if err != nil {
-			w.Fatal(err)
-		}
-		w.gateway = g
+		w.reconfigure()
 		w.script("key-1", googlesim.Stall())
 		defer func() {
 			if p := recover(); p == nil {
@@ -311,11 +324,7 @@ func TestWinnerDoesNotWaitForTheLoserToEnd(t *testing.T) {
 	hedged(t, func(w *world, _ func() *answer) {
 		calls := &tracked{RoundTripper: w.transport}
 		w.options.Google = google.New(google.Options{Endpoints: endpoints, HTTP: calls})
-		g, err := gateway.New(w.options)
-		if err != nil {
-			w.Fatal(err)
-		}
-		w.gateway = g
+		w.reconfigure()
 		w.script("key-1", googlesim.Stall())
 		timed := newTimedRecorder()
 		w.serve(timed, stream())
@@ -331,11 +340,7 @@ func TestWinnerDoesNotWaitForTheLoserToEnd(t *testing.T) {
 func TestCommentsTellOfBothAttempts(t *testing.T) {
 	hedged(t, func(w *world, _ func() *answer) {
 		w.options.KeepAlive = 10 * usual
-		g, err := gateway.New(w.options)
-		if err != nil {
-			w.Fatal(err)
-		}
-		w.gateway = g
+		w.reconfigure()
 		w.google.Always(googlesim.Match{}, googlesim.Slow(15*usual, 0))
 		a := w.ask(stream())
 		w.text(a)

@@ -69,10 +69,8 @@ func (r *race) run() (*attempt, *google.Error) {
 			if over, failed := r.take(f); over || failed != nil {
 				return f.from, failed
 			}
-		case <-r.patience(0):
+		case <-r.running[0].patience.C: // before that of a second one, which began later
 			return r.running[0], r.running[0].stalled()
-		case <-r.patience(1):
-			return r.running[1], r.running[1].stalled()
 		case <-r.lateC():
 			r.hedge()
 		case <-r.silenceC():
@@ -180,14 +178,6 @@ func (r *race) count() {
 	for _, a := range r.running {
 		a.count()
 	}
-}
-
-// patience is nil, and so never ready, when fewer attempts run.
-func (r *race) patience(i int) <-chan time.Time {
-	if i >= len(r.running) {
-		return nil
-	}
-	return r.running[i].patience.C
 }
 
 // lateC is nil, and so never ready, when there is no hedging.

@@ -141,6 +141,13 @@ func (w *world) start() {
 	w.pool.Policy, w.pool.Limits, w.pool.Models = policy, w.limits, rotator.NewModels()
 	w.pool.CooldownMin, w.pool.CooldownMax = 5*time.Second, time.Hour
 	w.options.Pool = rotator.NewPool(w.accounts, w.pool)
+	w.reconfigure()
+}
+
+// reconfigure makes another gateway of options that have changed. The pool stays, and what it has learned.
+func (w *world) reconfigure() {
+	w.Helper()
+	var err error
 	if w.gateway, err = gateway.New(w.options); err != nil {
 		w.Fatal(err)
 	}
