@@ -202,6 +202,22 @@ func TestNotesOfSeveralPools(t *testing.T) {
 	}
 }
 
+// A pool that does not share what is known of projects still counts every call where it belongs.
+func TestAPoolWithAnOldOrderCountsRight(t *testing.T) {
+	candidates := fleet(2)
+	p, projects := NewPool(candidates, Options{Policy: roundRobin{}}), NewProjects()
+	call(t, p, "m")
+	call(t, p, "m")
+	for i := range candidates {
+		projects.learn(&candidates[i], "123", time.Now())
+	}
+	call(t, p, "m")
+	call(t, p, "m")
+	if m := status(p)[0]; m.RPD.Used != 4 {
+		t.Errorf("%+v, want all four calls", m)
+	}
+}
+
 func TestAllowancesCountAProjectOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		candidates := fleet(3)
