@@ -43,8 +43,9 @@ var meaningless = map[string]bool{
 // know. It is deterministic, keeps the order of members, and leaves its input alone. The zero schemaCleaner is ready; its results
 // share memory.
 type schemaCleaner struct {
-	dec jsontext.Decoder
-	out []byte
+	dec    jsontext.Decoder
+	out    []byte
+	refers bool // the schema at hand holds references, or parts of itself that allOf puts together
 }
 
 // parameters is the schema to declare a function's arguments with; nil when the client's says nothing, or is no schema of an object's.
@@ -63,10 +64,18 @@ func (c *schemaCleaner) parameters(schema jsontext.Value) (jsontext.Value, error
 func (c *schemaCleaner) clean(schema jsontext.Value) (jsontext.Value, error) {
 	c.dec.Reset(bytes.NewBuffer(schema), tolerant)
 	begin := len(c.out)
+	c.refers = false
 	if err := c.schema(0); err != nil {
 		return nil, err
 	}
-	return slices.Clip(c.out[begin:]), nil
+	if clean := slices.Clip(c.out[begin:]); !c.refers {
+		return clean, nil
+	}
+	node, err := parseSchema(c.out[begin:])
+	if err != nil {
+		return nil, err
+	}
+	return settleReferences(node).appendTo(nil), nil
 }
 
 // schema copies one schema without what means nothing to Google, and const as the enum it amounts to.
@@ -101,6 +110,7 @@ func (c *schemaCleaner) schema(depth int) error {
 			}
 		default:
 			enum = enum || keyword == "enum"
+			c.refers = c.refers || keyword == "$ref" || keyword == "allOf"
 			c.name(name)
 			if err := c.value(keywords[keyword], depth); err != nil {
 				return err

@@ -13,7 +13,7 @@ func (w *protoWriter) reference(s *schemaNode, ref string, depth int) *protoSche
 	switch target := w.find(ref); {
 	case target == nil:
 		p = anything()
-	case slices.Contains(w.open, target) || !w.spend(target.size):
+	case len(w.open) >= maxOpen || slices.Contains(w.open, target) || !w.spend(target.size):
 		p = w.freeObject(new(protoSchema), anything())
 	default:
 		w.open = append(w.open, target)
@@ -26,7 +26,7 @@ func (w *protoWriter) reference(s *schemaNode, ref string, depth int) *protoSche
 
 // merge is both schemas at once, as far as one can say that: properties and what is required are joined, and otherwise a counts.
 func merge(a, b *schemaNode) *schemaNode {
-	if a.plain != nil || b.plain != nil {
+	if a.plain != nil || b.plain != nil || len(a.keywords)+len(b.keywords) > maxKeywords {
 		return a
 	}
 	all := &schemaNode{size: a.size + b.size, keywords: slices.Clone(a.keywords)}

@@ -7,18 +7,28 @@ import (
 	"strings"
 )
 
-// maxInlined bounds what copies for references and alternatives may add to a schema, as a multiple of its length.
-const maxInlined = 4
+// Bounds that no schema reaches but one that was made to be a burden.
+const (
+	maxInlined  = 4    // what copies for references and alternatives may add to a schema, as a multiple of its length
+	maxMerged   = 64   // what may be read to merge the parts of allOf, as a multiple of its length
+	maxOpen     = 64   // references that lead from one to the next
+	maxPointers = 256  // references to what is no definition
+	maxKeywords = 1000 // of a schema that is merged with another
+)
 
 // schemaIndex finds what the references in a schema lead to, and says how much of it may still be copied.
 type schemaIndex struct {
-	root   *schemaNode
-	budget int                    // bytes
-	named  map[string]*schemaNode // definitions and anchors by name, wherever they stand; nil until they are needed
+	root     *schemaNode
+	budget   int                    // bytes that may be copied
+	work     int                    // bytes that may be merged
+	pointers int                    // references followed that were to no definition
+	named    map[string]*schemaNode // definitions and anchors by name, wherever they stand
 }
 
 func newSchemaIndex(root *schemaNode) schemaIndex {
-	return schemaIndex{root: root, budget: maxInlined * root.size}
+	x := schemaIndex{root: root, budget: maxInlined * root.size, work: maxMerged * root.size, named: map[string]*schemaNode{}}
+	x.define(root)
+	return x
 }
 
 // spend takes from what may be copied.
@@ -44,20 +54,28 @@ func (x *schemaIndex) find(ref string) *schemaNode {
 	if path == "" {
 		return x.root
 	}
+	if found := x.defined(path); found != nil {
+		return found
+	}
 	steps := strings.Split(path, "/")
 	for i := range steps {
 		steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(steps[i])
 	}
-	if isPointer {
+	if x.pointers++; isPointer && x.pointers <= maxPointers {
 		if found := x.root.follow(steps); found != nil {
 			return found
 		}
 	}
-	if x.named == nil {
-		x.named = map[string]*schemaNode{}
-		x.define(x.root)
-	}
 	return x.named[steps[len(steps)-1]]
+}
+
+// defined is the definition at a path that is one's usual place, without much ado; nil when there is none.
+func (x *schemaIndex) defined(path string) *schemaNode {
+	place, name, _ := strings.Cut(path, "/")
+	if (place != "$defs" && place != "definitions") || strings.ContainsAny(name, "/~") {
+		return nil
+	}
+	return x.named[name]
 }
 
 // follow is the schema at the end of a JSON pointer; nil when there is none.
@@ -119,12 +137,14 @@ func (x *schemaIndex) flatten(s *schemaNode, open []*schemaNode) *schemaNode {
 	for _, part := range parts {
 		one, within := part.schema, open
 		if ref := one.text("$ref"); ref != "" {
-			if one = x.find(ref); one == nil || slices.Contains(open, one) || !x.spend(one.size) {
+			if one = x.find(ref); one == nil || len(open) >= maxOpen || slices.Contains(open, one) || !x.spend(one.size) {
 				continue
 			}
 			within = append(slices.Clip(open), one)
 		}
-		s = merge(s, x.flatten(one, within))
+		if x.work -= s.size + one.size; x.work > 0 {
+			s = merge(s, x.flatten(one, within))
+		}
 	}
 	return s
 }

@@ -94,26 +94,28 @@ func (p *protoSchema) asObject() *protoSchema {
 		return p
 	}
 	var all *protoSchema
+	known := map[string]bool{}
 	for _, option := range p.AnyOf {
-		switch {
-		case option.Type != typeObject:
-		case all == nil:
-			all = option
-		default:
-			all.Required = slices.DeleteFunc(all.Required, func(name string) bool { return !slices.Contains(option.Required, name) })
-			for _, q := range option.Properties {
-				if !all.has(q.name) {
-					all.Properties = append(all.Properties, q)
-				}
+		if option.Type != typeObject {
+			continue
+		}
+		if all == nil {
+			all = &protoSchema{Type: typeObject, Description: option.Description, Nullable: option.Nullable, Required: option.Required}
+		}
+		needed := make(map[string]bool, len(option.Required))
+		for _, name := range option.Required {
+			needed[name] = true
+		}
+		all.Required = slices.DeleteFunc(all.Required, func(name string) bool { return !needed[name] })
+		for _, q := range option.Properties {
+			if !known[q.name] {
+				known[q.name] = true
+				all.Properties = append(all.Properties, q)
 			}
 		}
 	}
 	all.order()
 	return all
-}
-
-func (p *protoSchema) has(property string) bool {
-	return slices.ContainsFunc(p.Properties, func(q protoProperty) bool { return q.name == property })
 }
 
 // order keeps the properties in their order, which the protocol would lose.

@@ -1,0 +1,95 @@
+package gemini
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReferences(t *testing.T) {
+	tests := []struct{ name, schema, want string }{
+		{"definitions at the root", `{"$ref":"#/$defs/A","$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"}}},"B":{"type":"string"},"unused":{"type":"number"}}}`,
+			`{"$ref":"#/$defs/A","$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"}}},"B":{"type":"string"}}}`},
+		{"definitions of the older drafts", `{"properties":{"a":{"$ref":"#/definitions/A"}},"definitions":{"A":{"const":1}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"enum":[1]}}}`},
+		{"definitions that are not at the root", `{"properties":{"a":{"$ref":"#/properties/a/$defs/A","$defs":{"A":{"type":"string"}}},"b":{"$ref":"#/$defs/A"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}}`},
+		{"anything within the schema", `{"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"$ref":"#/properties/a/items"}}}`,
+			`{"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"$ref":"#/$defs/items"}},"$defs":{"items":{"type":"string"}}}`},
+		{"names that would have to be escaped, and are taken", `{"properties":{"a":{"$ref":"#/$defs/x~1y"},"b":{"$ref":"#/$defs/x%20y"},"c":{"$ref":"#/$defs/x_y"},"d":{"$ref":"#/properties/x_y"},"x_y":{"type":"null"}},
+			"$defs":{"x/y":{"type":"string"},"x y":{"type":"number"},"x_y":{"type":"boolean"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/x_1y"},"b":{"$ref":"#/$defs/x_20y"},"c":{"$ref":"#/$defs/x_y"},"d":{"$ref":"#/$defs/x_y_2"},"x_y":{"type":"null"}},"$defs":{"x_1y":{"type":"string"},"x_20y":{"type":"number"},"x_y":{"type":"boolean"},"x_y_2":{"type":"null"}}}`},
+		{"anchors", `{"properties":{"a":{"$ref":"#here"}},"$defs":{"A":{"$anchor":"here","type":"string"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/here"}},"$defs":{"here":{"$anchor":"here","type":"string"}}}`},
+		{"nowhere, and elsewhere", `{"properties":{"a":{"$ref":"#/$defs/none","description":"d","title":"t"},"b":{"$ref":"https://example.com/s.json"}}}`,
+			`{"properties":{"a":{"description":"d"},"b":{}}}`},
+		{"what may stand beside one", `{"properties":{"a":{"$ref":"#/$defs/A","title":"t","description":"d","default":{"$ref":1},"type":"object","nullable":true}},"$defs":{"A":{"type":"object"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A","description":"d","default":{"$ref":1}}},"$defs":{"A":{"type":"object"}}}`},
+		{"one described by way of allOf", `{"properties":{"a":{"allOf":[{"$ref":"#/$defs/A"}],"description":"d","title":"t","default":1}},"$defs":{"A":{"type":"object"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A","description":"d","default":1}},"$defs":{"A":{"type":"object"}}}`},
+		{"all of them", `{"allOf":[{"$ref":"#/$defs/A"},{"properties":{"c":{"type":"string"}},"required":["c"]}],"properties":{"b":{"type":"string"}},"required":["b"],"$defs":{"A":{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"number"}}}}}`,
+			`{"properties":{"b":{"type":"string"},"a":{"type":"string"},"c":{"type":"string"}},"required":["b","c"],"type":"object"}`},
+		{"a circle that is required", `{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"next":{"$ref":"#/$defs/N"}},"required":["v","next"]}}}`,
+			`{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"next":{"$ref":"#/$defs/N"}},"required":["v"]}}}`},
+		{"a larger circle, and what only leads to it", `{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"},"c":{"$ref":"#/$defs/C"}},"required":["b","c"]},
+			"B":{"properties":{"l":{"items":{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"]}}}},"C":{"type":"string"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"},"c":{"$ref":"#/$defs/C"}},"required":["c"]},"B":{"properties":{"l":{"items":{"properties":{"a":{"$ref":"#/$defs/A"}},"required":[]}}}},"C":{"type":"string"}}}`},
+		{"itself", `{"properties":{"kids":{"type":"array","items":{"$ref":"#"}},"twin":{"$ref":"#/"}},"required":["kids","twin"]}`,
+			`{"properties":{"kids":{"type":"array","items":{"$ref":"#"}},"twin":{"$ref":"#"}},"required":["kids"]}`},
+		{"nothing but itself", `{"allOf":[{"$ref":"#"},{"type":"object"}]}`, `{"type":"object"}`},
+		{"properties named like references", `{"properties":{"$ref":{"type":"string"},"allOf":{"$ref":"#/$defs/$defs"},"$defs":{"type":"null"}},"$defs":{"$defs":{"type":"number"}}}`,
+			`{"properties":{"$ref":{"type":"string"},"allOf":{"$ref":"#/$defs/_defs"},"$defs":{"type":"null"}},"$defs":{"_defs":{"type":"number"}}}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := cleanSchema([]byte(tt.schema))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != tt.want {
+				t.Errorf("%s,\nwant %s", got, tt.want)
+			}
+			if again, err := cleanSchema(got); err != nil || string(again) != string(got) {
+				t.Errorf("%s becomes %s, %v", got, again, err)
+			}
+		})
+	}
+}
+
+// No schema of a size that clients may send takes long, whatever it refers to.
+func TestSchemasThatAreABurden(t *testing.T) {
+	many := func(n int, one string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, one, i, i+1)
+		}
+		return b.String()
+	}
+	const n = 20_000
+	tests := map[string]string{
+		"a chain of references":      `{"$ref":"#/$defs/d0","$defs":{` + many(n, `"d%d":{"properties":{"p":{"$ref":"#/$defs/d%d"}},"required":["p"]},`) + `"z":{}}}`,
+		"a chain of allOf":           `{"$ref":"#/$defs/d0","$defs":{` + many(n, `"d%d":{"type":"object","allOf":[{"$ref":"#/$defs/d%d"},{}]},`) + `"z":{}}}`,
+		"many parts":                 `{"allOf":[` + many(n, `{"properties":{"p%d":{"const":%d}},"required":["a"]},`) + `{}]}`,
+		"many pointers":              `{"properties":{` + many(n, `"p%d":{"$ref":"#/properties/p%d/items"},`) + `"z":{"items":{}}}}`,
+		"one name for many":          `{"properties":{` + many(250, `"p%d":{"items":{"type":"string","title":"%d"}},`) + many(250, `"r%[1]d":{"$ref":"#/properties/p%[1]d/items"},`) + `"z":{}}}`,
+		"many keywords":              `{"allOf":[{` + many(n, `"k%d":%d,`) + `"z":1},{` + many(n, `"l%d":%d,`) + `"z":1}]}`,
+		"many objects of many kinds": `{"anyOf":[{"$ref":"#/$defs/x"},` + many(50, `{"properties":{"p%d":{},"q%d":{}},"required":["p"]},`) + `{}],"$defs":{"x":{"properties":{` + many(n, `"p%d":{"const":%d},`) + `"z":{}}}}}`,
+	}
+	for name, schema := range tests {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			clean, err := cleanSchema([]byte(schema))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, stage := range []SchemaStage{SchemaFull, SchemaLite, SchemaProto} {
+				stage.fields(clean, true)
+			}
+			// Linear is some milliseconds; what is not takes minutes. The limit is for a slow machine under the race detector.
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("%d bytes took %v", len(schema), took)
+			}
+		})
+	}
+}
