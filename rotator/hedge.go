@@ -151,7 +151,8 @@ func (s *paces) late(model string, now time.Time) (time.Duration, bool) {
 	if p == nil {
 		return 0, false
 	}
-	if nanos := now.UnixNano(); p.n-p.reckoned >= reckonEvery || p.until <= nanos {
+	since := p.n - p.reckoned
+	if nanos := now.UnixNano(); since >= reckonEvery || p.late == 0 && since > 0 || p.until <= nanos {
 		p.reckon(nanos)
 	}
 	return p.late, p.late > 0

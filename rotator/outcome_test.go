@@ -267,3 +267,33 @@ func TestPoolWaitsForALateDay(t *testing.T) {
 		}
 	})
 }
+
+func TestPausesAreSpreadUnlessGoogleNamesTheTime(t *testing.T) {
+	for _, test := range []struct {
+		fault    Fault
+		attempts Attempts
+		least    time.Duration
+		most     time.Duration
+	}{
+		{Fault{Kind: FaultTransient, Status: 500}, Attempts{Transient: 1}, 0, 0},
+		{Fault{Kind: FaultTransient, Status: 500}, Attempts{Transient: 2}, transientWait, transientWait * 3 / 2},
+		{Fault{Kind: FaultModelCapacity}, Attempts{Capacity: 1}, capacityPauses[0], capacityPauses[0] * 3 / 2},
+		{Fault{Kind: FaultModelCapacity}, Attempts{Capacity: 2}, capacityPauses[1], capacityPauses[1] * 3 / 2},
+		{Fault{Kind: FaultModelCapacity, Delay: 4 * time.Second}, Attempts{Capacity: 1}, 4 * time.Second, 4 * time.Second},
+	} {
+		if d := Decide(&test.fault, test.attempts, Env{}); d.After != test.least {
+			t.Errorf("%+v: %s, want %s", test.fault, d.After, test.least)
+		}
+		if d := Decide(&test.fault, test.attempts, Env{Chance: 1}); d.After != test.most {
+			t.Errorf("%+v: %s, want %s", test.fault, d.After, test.most)
+		}
+	}
+	lease := take(t, NewPool(fleet(1), Options{}), Query{Model: "m"})
+	seen := make(map[time.Duration]bool)
+	for range 10 {
+		seen[lease.Decide(&Fault{Kind: FaultModelCapacity}, Attempts{Capacity: 1}).After] = true
+	}
+	if len(seen) < 5 {
+		t.Errorf("ten requests that failed together come back at %d moments", len(seen))
+	}
+}
