@@ -14,8 +14,7 @@ type Account struct {
 	// config is the credential as last used. A refresh ahead of expiry mints with it, because the one that the token in hand was
 	// minted with may be of a configuration that is gone.
 	config  atomic.Pointer[Credential]
-	charged atomic.Pointer[charged] // nil while Google has not named it
-	changes atomic.Uint64           // see Candidate.Changes
+	changes atomic.Uint64 // see Candidate.Changes
 	watcher atomic.Pointer[func()]
 	bell    atomic.Pointer[bell] // rung when it is usable sooner than was known; nil when no pool has it
 

@@ -1,6 +1,7 @@
 package rotator
 
 import (
+	"cmp"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -23,9 +24,6 @@ type Projects struct {
 // project is a Google Cloud project, by ID or number, as one backend counts it.
 type project struct{ backend, consumer string }
 
-// charged is for which project Google counts an account's calls, while it is used with a project of the configuration.
-type charged struct{ project, consumer string }
-
 const (
 	maxProjects     = 1 << 14 // remembered at once
 	maxConsumerName = 128     // bytes
@@ -40,14 +38,27 @@ func (p *Projects) learn(c *Candidate, consumer string, now time.Time) {
 	if consumer == "" || len(consumer) > maxConsumerName {
 		return
 	}
-	if now := (charged{c.Project, consumer}); c.charged.Load() == nil || *c.charged.Load() != now {
-		c.charged.Store(&now)
-		c.Account.urgent()
-	}
-	if g := p.group(project{c.Backend, consumer}, c.Group.whole()); c.Group.join(g, now.UnixNano()) {
+	named := c.Group.charge(consumer)
+	joined := c.Group.join(p.group(project{c.Backend, consumer}, c.Group.whole()), now.UnixNano())
+	if joined {
 		p.joins.Add(1)
+	}
+	if named || joined {
 		c.Account.urgent()
 	}
+}
+
+// charge remembers for which project the group's calls are counted. It reports whether none was known: if Google names several for one
+// group, because an operator has put them together, one will do to find the group again.
+func (g *Group) charge(consumer string) bool {
+	g = g.lock()
+	defer g.mu.Unlock()
+	if g.consumer != "" {
+		return false
+	}
+	g.consumer = consumer
+	g.changes.Add(1)
+	return true
 }
 
 // group returns the group that is known to be a project's; the one given if there is none.
@@ -84,6 +95,7 @@ func (g *Group) join(other *Group, now int64) bool {
 	defer from.mu.Unlock()
 	from.joined.Store(into)
 	into.take(from.models, now)
+	into.consumer = cmp.Or(into.consumer, from.consumer)
 	from.models = nil
 	from.changes.Add(1)
 	into.changes.Add(1)

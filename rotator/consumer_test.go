@@ -370,6 +370,45 @@ func TestAProjectIsKnownAfterARestart(t *testing.T) {
 	})
 }
 
+// The accounts of a group that an operator put together have one quota, though Google has named the project of one of them only. What
+// each account's state says of the whole is counted once, in whatever order they come.
+func TestAJoinedGroupIsRestoredOnceWhoeverItsProjectIsKnownOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGroup()
+		candidates := []Candidate{candidate(1, NewGroup()), candidate(2, g), candidate(3, g), candidate(4, NewGroup())}
+		projects := NewProjects()
+		p := NewPool(candidates, Options{Projects: projects, Policy: roundRobin{}})
+		for range 8 {
+			call(t, p, "m")
+		}
+		for _, step := range []struct {
+			account  int
+			consumer string
+		}{{0, "a"}, {1, "a"}, {3, "b"}, {1, "b"}} { // never the third
+			projects.learn(&candidates[step.account], step.consumer, time.Now())
+		}
+		if m := status(p)[0]; m.RPD.Used != 8 {
+			t.Fatalf("%+v", m)
+		}
+		for _, order := range [][]int{{0, 1, 2, 3}, {2, 0, 3, 1}, {3, 2, 1, 0}} {
+			next, again := make([]Candidate, len(candidates)), NewProjects()
+			for i := range candidates {
+				next[i] = *reborn(&candidates[i])
+			}
+			next[2].Group = next[1].Group
+			for _, i := range order {
+				next[i].Restore(written(t, candidates[i].Export()), again)
+			}
+			p := NewPool(next, Options{Projects: again})
+			for i, a := range p.Snapshot().Accounts {
+				if m := a.Models[0]; m.RPD.Used != 8 || m.RPM.Used != 8 || a.QuotaGroup != "account-1" {
+					t.Errorf("%v: account %d of %s: %+v", order, i+1, a.QuotaGroup, m)
+				}
+			}
+		}
+	})
+}
+
 // Groups whose accounts are gone are not kept, and there is an end to what is remembered.
 func TestProjectsAreBounded(t *testing.T) {
 	projects := NewProjects()

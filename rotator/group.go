@@ -16,8 +16,9 @@ type Group struct {
 	joined  atomic.Pointer[Group] // the group that this one is counted as; nil for itself. Set once, but for shortcuts
 	changes atomic.Uint64         // besides those that accounts make: see Candidate.Changes
 
-	mu     sync.Mutex
-	models map[string]*facts // models that share a bucket have the same; nil when joined
+	mu       sync.Mutex
+	models   map[string]*facts // models that share a bucket have the same; nil when joined
+	consumer string            // a project that Google has named for its calls; empty for none
 }
 
 // NewGroup returns the state of a quota group of which nothing is known.

@@ -19,7 +19,8 @@ type AccountState struct {
 	Refusals int32 `json:"refusals,omitzero"`
 	// Project is Credential.Project. Under another, the account spends another quota: Consumer and Models are not its own then.
 	Project string `json:"project,omitzero"`
-	// Consumer is the Google Cloud project that the account's calls are counted for, as Google named it; empty while it has not.
+	// Consumer is the Google Cloud project that calls of the quota group are counted for, as Google named it; empty while it has not.
+	// It is that of the whole group, so that accounts whose groups were joined find each other again.
 	Consumer string `json:"consumer,omitzero"`
 	// Requests and Errors are the calls that were made, and those of them that failed.
 	Requests int64 `json:"requests,omitzero"`
@@ -97,26 +98,22 @@ type LimitState struct {
 func (c *Candidate) Export() *AccountState {
 	now := time.Now()
 	s := &AccountState{
-		Refusals: c.refusals.Load(), Requests: c.requests.Load(), Errors: c.errors.Load(),
-		Project: c.Project, Models: c.Group.export(now.UnixNano()),
+		Refusals: c.refusals.Load(), Requests: c.requests.Load(), Errors: c.errors.Load(), Project: c.Project,
 	}
+	s.Models, s.Consumer = c.Group.export(now.UnixNano())
 	if t := c.current.Load(); t.usable(now) && !t.APIKey && !t.Expiry.IsZero() {
 		s.Token = &TokenState{Secret: t.Secret, Expiry: t.Expiry, Project: t.Project, QuotaProject: t.QuotaProject}
 	}
 	if o := c.unusable(now); o != nil && !o.passing {
 		s.Outage = &OutageState{Until: o.until, Reason: o.reason, Operator: o.operator}
 	}
-	if known := c.charged.Load(); known != nil && known.project == c.Project {
-		s.Consumer = known.consumer
-	}
 	return s
 }
 
-// export returns what is known of the group's models; nil for nothing.
-func (g *Group) export(now int64) map[string]ModelState {
+// export returns what is known of the group's models, nil for nothing, and for which project they are counted.
+func (g *Group) export(now int64) (models map[string]ModelState, consumer string) {
 	g = g.lock()
 	defer g.mu.Unlock()
-	var models map[string]ModelState
 	buckets := make(map[*facts]string, len(g.models))
 	for _, model := range slices.Sorted(maps.Keys(g.models)) {
 		f := g.models[model]
@@ -133,7 +130,7 @@ func (g *Group) export(now int64) map[string]ModelState {
 		}
 		models[model] = m
 	}
-	return models
+	return models, g.consumer
 }
 
 func (m *ModelState) empty() bool {
