@@ -77,7 +77,7 @@ func (s *site) objects() map[string]string {
 	s.Helper()
 	found := make(map[string]string)
 	err := filepath.WalkDir(keptAccounts(), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || filepath.Ext(path) != ".json" { // it is written under another name first
 			return err
 		}
 		info, err := entry.Info()
