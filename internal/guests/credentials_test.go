@@ -415,3 +415,72 @@ func TestAServiceAccountIsForVertexAndItsOwnProject(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func TestEveryOptionMayBeAPlaceholder(t *testing.T) {
+	setEnv(t, nil)
+	options := func() proxyconfig.CredentialOptions {
+		return proxyconfig.CredentialOptions{ClientID: "id", ClientSecret: "hush", Project: "p", Location: "l", QuotaGroup: "g", Label: "n"}
+	}
+	for name, field := range map[string]func(*proxyconfig.CredentialOptions) *string{
+		"client_id":     func(o *proxyconfig.CredentialOptions) *string { return &o.ClientID },
+		"client_secret": func(o *proxyconfig.CredentialOptions) *string { return &o.ClientSecret },
+		"project":       func(o *proxyconfig.CredentialOptions) *string { return &o.Project },
+		"location":      func(o *proxyconfig.CredentialOptions) *string { return &o.Location },
+		"quota_group":   func(o *proxyconfig.CredentialOptions) *string { return &o.QuotaGroup },
+		"label":         func(o *proxyconfig.CredentialOptions) *string { return &o.Label },
+	} {
+		t.Setenv("TEST_OPTION", "resolved")
+		o := options()
+		*field(&o) = "{env.TEST_OPTION}"
+		resolved, err := resolveOptions(o)
+		if err != nil || *field(&resolved) != "resolved" {
+			t.Errorf("%s: %q, %v", name, *field(&resolved), err)
+		}
+		t.Setenv("TEST_OPTION", "")
+		if _, _, err := assembled(t, &InlineCredentials{Values: []string{"key"}, CredentialOptions: o}); err == nil ||
+			!strings.Contains(err.Error(), name+": the placeholder {env.TEST_OPTION}") {
+			t.Errorf("%s: the error does not name the option and what is wrong with it: %v", name, err)
+		}
+	}
+}
+
+func TestConfiguredOAuthClientsComeBeforeThatOfTheEnvironment(t *testing.T) {
+	setEnv(t, map[string]string{"OAUTH_CLIENT_ID": "env-id", "OAUTH_CLIENT_SECRET": "env-secret"})
+	for _, test := range []struct{ id, secret, wantID, wantSecret string }{
+		{"", "", "env-id", "env-secret"},
+		{"own-id", "own-secret", "own-id", "own-secret"},
+	} {
+		o, err := resolveOptions(proxyconfig.CredentialOptions{ClientID: test.id, ClientSecret: test.secret})
+		if err != nil || o.ClientID != test.wantID || o.ClientSecret != test.wantSecret {
+			t.Errorf("%q %q: got %q %q, %v", test.id, test.secret, o.ClientID, o.ClientSecret, err)
+		}
+	}
+}
+
+func TestTheIdentityOfTheMachineIsACredentialForVertex(t *testing.T) {
+	setEnv(t, map[string]string{"CLOUDSDK_CONFIG": t.TempDir()})
+	credentials, _, err := assembled(t, &ADCCredentials{CredentialOptions: proxyconfig.CredentialOptions{Project: "p"}})
+	if err != nil || len(credentials) != 1 || credentials[0].Backend != "vertex" || credentials[0].Label != "adc-1" {
+		t.Errorf("%+v, %v", credentials, err)
+	}
+}
+
+// A file that is there and cannot be used is a mistake to mend, not a reason to become somebody else.
+func TestABadFileOfGcloudsIsNotPassedOver(t *testing.T) {
+	dir := t.TempDir()
+	setEnv(t, map[string]string{"CLOUDSDK_CONFIG": dir})
+	path := filepath.Join(dir, "application_default_credentials.json")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := new(ADCCredentials).Provision(caddy.Context{}); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestABlankSecretIsRefused(t *testing.T) {
+	err := (&InlineCredentials{Values: []string{"fine", " \n"}}).Provision(caddy.Context{})
+	if err == nil || err.Error() != "secret 2 is empty" {
+		t.Errorf("%v", err)
+	}
+}
