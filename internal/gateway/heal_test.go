@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
@@ -71,6 +72,9 @@ func TestSignaturesThatGoogleCannotReadAreGivenUp(t *testing.T) {
 		w.wantHealthy()
 		if got := a.Header().Get("X-Gemini-Proxy-Attempts"); got != "2" {
 			w.Errorf("%s attempts", got)
+		}
+		if tries := a.record.Tries; len(tries) != 2 || tries[0].Status != http.StatusBadRequest || tries[1].Outcome != gateway.OutcomeAnswered {
+			w.Errorf("the record says %+v", tries)
 		}
 		if body := w.lastBody(); strings.Contains(body, foreignSignature) || strings.Count(body, "skip_thought_signature_validator") != 1 {
 			w.Errorf("Google was sent %s", body)
@@ -199,8 +203,8 @@ func TestARefusalThatNothingMendsIsTheClients(t *testing.T) {
 	states := googlesim.BadRequest("The specified schema produces a constraint that has too many states for serving.")
 	inBothWays(t, func(w *world, ask func(map[string]any) *answer) {
 		w.start()
-		w.script("", schema("1"), schema("2"), schema("3"))
-		e := w.wantError(ask(withTool(enumeratedSchema)), http.StatusBadRequest, "invalid_value")
+		w.script("", schema("1"), schema("2"))
+		e := w.wantError(ask(withTool(boundedSchema)), http.StatusBadRequest, "invalid_value")
 		if !strings.Contains(e.Message, "wrong 1") {
 			w.Errorf("the client sees %q, which is not what Google said of its request", e.Message)
 		}
@@ -209,6 +213,9 @@ func TestARefusalThatNothingMendsIsTheClients(t *testing.T) {
 		}
 		w.wantCalls("", 2)
 		w.wantHealthy()
+		w.script("", unclear) // is not known to be in vain
+		w.completion(ask(withTool(boundedSchema)))
+		w.wantCalls("", 4)
 	})
 	t.Run("unclear", func(t *testing.T) {
 		inBothWays(t, func(w *world, ask func(map[string]any) *answer) {

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
 
@@ -107,5 +108,28 @@ func TestOnlyRequestsAtFaultAreComplainedAbout(t *testing.T) {
 	}
 	if e := parseError(answer{status: 400, body: []byte("Corrupted thought signature.")}); e.Complaint.Kind != gemini.ComplaintNone {
 		t.Errorf("a page that is not Google's: %+v", e.Complaint)
+	}
+}
+
+func TestHost(t *testing.T) {
+	tests := []struct {
+		endpoints Endpoints
+		backend   translate.Backend
+		location  string
+		want      string
+	}{
+		{Endpoints{}, translate.GeminiAPI, "", "https://generativelanguage.googleapis.com"},
+		{Endpoints{}, translate.CodeAssist, "", "https://cloudcode-pa.googleapis.com"},
+		{Endpoints{}, translate.Vertex, "", "https://aiplatform.googleapis.com"},
+		{Endpoints{}, translate.Vertex, "eu", "https://aiplatform.eu.rep.googleapis.com"},
+		{Endpoints{}, translate.Vertex, "us-central1", "https://us-central1-aiplatform.googleapis.com"},
+		{Endpoints{GeminiAPI: "https://a.test/", Vertex: "https://b.test", CodeAssist: "https://c.test"}, translate.GeminiAPI, "", "https://a.test"},
+		{Endpoints{GeminiAPI: "https://a.test/", Vertex: "https://b.test", CodeAssist: "https://c.test"}, translate.Vertex, "us-central1", "https://b.test"},
+		{Endpoints{GeminiAPI: "https://a.test/", Vertex: "https://b.test", CodeAssist: "https://c.test"}, translate.CodeAssist, "", "https://c.test"},
+	}
+	for _, tt := range tests {
+		if got := New(Options{Endpoints: tt.endpoints}).Host(tt.backend, tt.location); got != tt.want {
+			t.Errorf("Host(%s, %q) = %s, want %s", tt.backend, tt.location, got, tt.want)
+		}
 	}
 }

@@ -237,7 +237,9 @@ var originalError = regexp.MustCompile(`^(?:\[ORIGINAL ERROR\] )?generic::\w+: `
 
 // unfilled reports whether Google sent a template of a message instead of the message. A sentence may begin with a $ as well: that of
 // $ref.
-func (r *report) unfilled() bool { return strings.HasPrefix(r.message, "$") && !strings.Contains(r.message, " ") }
+func (r *report) unfilled() bool {
+	return strings.HasPrefix(r.message, "$") && !strings.Contains(r.message, " ")
+}
 
 // sentence is what an error is recognised by, in lower case. Where the message is an unfilled template, the sentence is in the debug
 // information; that is read here and never shown, because it can hold keys.
