@@ -100,15 +100,15 @@ func (c *Client) Stream(ctx context.Context, call Call) (*Stream, error) {
 	if failed != nil {
 		return nil, failed
 	}
-	resp, failed := c.send(req, call.Token)
+	body, failed := c.send(req, call.Token)
 	if failed != nil {
 		return nil, failed
 	}
-	return newStream(ctx, resp.Body, call.Token.APIKey), nil
+	return newStream(ctx, body, call.Token.APIKey), nil
 }
 
-// send makes a call and returns Google's answer if that is a success; its body is the caller's to close.
-func (c *Client) send(req *http.Request, t *rotator.Token) (*http.Response, *Error) {
+// send makes a call and returns the body of Google's answer if that is a success. It is the caller's to close.
+func (c *Client) send(req *http.Request, t *rotator.Token) (io.ReadCloser, *Error) {
 	ctx := req.Context()
 	if wait := c.breaker.wait(req.URL.Host); wait > 0 {
 		return nil, unreachableHost(wait)
@@ -122,7 +122,7 @@ func (c *Client) send(req *http.Request, t *rotator.Token) (*http.Response, *Err
 	}
 	c.breaker.answered(req.URL.Host)
 	if resp.StatusCode == http.StatusOK {
-		return resp, nil
+		return resp.Body, nil
 	}
 	defer resp.Body.Close()
 	// Whatever arrived of the body is read for what it says; the status alone would do.

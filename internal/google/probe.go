@@ -120,16 +120,16 @@ func (c *Client) ask(ctx context.Context, url string, question []byte, t *rotato
 	if failed != nil {
 		return failed
 	}
-	resp, failed := c.send(req, t)
+	body, failed := c.send(req, t)
 	if failed != nil {
 		return failed
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	defer body.Close()
+	content, err := io.ReadAll(io.LimitReader(body, maxErrorBody))
 	if err != nil {
 		return broken(ctx, false, err)
 	}
-	if json.Unmarshal(body, out, lenient) != nil {
+	if json.Unmarshal(content, out, lenient) != nil {
 		return misunderstood()
 	}
 	return nil
