@@ -98,7 +98,10 @@ func (d *Diagnosis) faulty(f *rotator.Fault) {
 	if !known {
 		p.state, p.words = stateUnknown, "there was no answer that says anything about it"
 	}
-	d.State, d.Words, d.Reason, d.Message, d.consumer = p.state, p.words, f.Reason, cmp.Or(cause(f.Err), f.Message), f.Consumer
+	d.State, d.Words, d.Reason, d.consumer = p.state, p.words, f.Reason, f.Consumer
+	if f.Kind != rotator.FaultCanceled { // which is worded for calls that clients asked for
+		d.Message = cmp.Or(cause(f.Err), f.Message)
+	}
 	switch {
 	case d.State != stateLater || f.PerDay: // a day's quota comes with delays that are not when it is back
 	case !f.Until.IsZero():
@@ -199,12 +202,12 @@ func (d *Diagnosis) sentence() string {
 	if !d.Until.IsZero() {
 		words += ", until " + d.Until.UTC().Format(time.RFC3339)
 	}
-	for i, l := range d.Left {
-		separator := ", "
-		if i == 0 {
-			separator = "; left: "
+	if len(d.Left) > 0 {
+		left := make([]string, len(d.Left))
+		for i, l := range d.Left {
+			left[i] = fmt.Sprintf("%s %d %%", l.Model, l.Percent)
 		}
-		words += fmt.Sprintf("%s%s %d %%", separator, l.Model, l.Percent)
+		words += "; left: " + strings.Join(left, ", ")
 	}
 	if d.Message != "" {
 		words += ": " + strings.Join(strings.Fields(d.Message), " ") // in one line

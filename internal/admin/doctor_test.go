@@ -369,7 +369,7 @@ func TestDoctorCanBeInterrupted(t *testing.T) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})) {
-			if d.State != stateUnknown || d.Reason != "CANCELED" {
+			if d.State != stateUnknown || d.sentence() != "the examination was interrupted (CANCELED)" {
 				t.Errorf("%+v", d)
 			}
 		}

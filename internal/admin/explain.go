@@ -111,9 +111,9 @@ func why(c *rotator.TraceStep) string {
 
 // counts is how many quota groups were in which state.
 func counts(groups map[string]int) string {
-	var words []string
-	for _, state := range slices.Sorted(maps.Keys(groups)) {
-		words = append(words, fmt.Sprint(groups[state], " ", state))
+	words := slices.Sorted(maps.Keys(groups))
+	for i, state := range words {
+		words[i] = strconv.Itoa(groups[state]) + " " + state
 	}
 	return strings.Join(words, ", ")
 }
