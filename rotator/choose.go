@@ -81,7 +81,7 @@ func (ix *index) search(now time.Time, q *Query, c *choice) bool {
 	if ix.tooLarge(q.Tokens) {
 		return false
 	}
-	for a := avoidAll; a <= avoidFault; a++ {
+	for a := q.Tried.strictest(); a <= avoidFault; a++ {
 		if ix.next(&ix.ready, now, q, a, c) || ix.next(&ix.narrow, now, q, a, c) {
 			return true
 		}
@@ -108,7 +108,7 @@ const (
 func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance, c *choice) bool {
 	var aside []entry
 	found := moved
-	for found != taken && found != tooSmall && !from.empty() {
+	for found != taken && found != tooSmall && !from.empty() && (a != avoidHost || len(aside) < maxScan) {
 		head := from.first(ix.laneBusy)
 		if found = ix.take(head, now, q, a, c); found == tried {
 			from.drop(head.id)
@@ -124,7 +124,7 @@ func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance, c *choi
 // take gives the call to a lane if the request does not keep away from it.
 func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choice) finding {
 	l := &ix.lanes[head.id]
-	if q.Tried.group(l.group, a) {
+	if q.Tried.group(l.group, a) || q.Tried.backend(ix.members[l.from].candidate.Backend, a) {
 		return tried
 	}
 	m, found := ix.pick(l, now, q.Tried, a)
@@ -263,7 +263,8 @@ func (ix *index) exhausted(now time.Time, q *Query, use bool) (e *Exhausted, aga
 	return e, false
 }
 
-// maxScan bounds the lanes asked when they will have room for a call. Those with the most room come first.
+// maxScan bounds the lanes asked when they will have room for a call, of which those with the most room come first; and those passed over
+// in search of another backend.
 const maxScan = 64
 
 // soonest is how long until a lane that was put aside is back, or until a narrow one has room for the call; 0 for never. It reports

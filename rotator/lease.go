@@ -105,6 +105,7 @@ func (l *Lease) Settle(o Outcome) {
 	if l.pool.volatile {
 		l.index.rerank(&l.choice)
 	}
+	o.Decision.silent = o.Decision.silent && o.Called // a token that could not be had says nothing about the backend
 	l.tried.add(c, &o.Decision)
 	if look || o.Decision.Mark != MarkNothing {
 		l.pool.options.Models.bell.settled(l, look)

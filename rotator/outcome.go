@@ -67,6 +67,7 @@ type Decision struct {
 	untimed bool   // Google named no time: the next such cooldown is twice as long
 	fault   *Fault // says which quota of the group is spent
 	refused bool   // a fresh token was refused
+	silent  bool   // there was no answer: other accounts of the backend may not get one either
 	// consumer is the project that Google counted the call for; empty when it did not say.
 	consumer string
 }
@@ -130,7 +131,9 @@ func decide(f *Fault, a Attempts, env Env) Decision {
 		if f.Status == 504 {
 			return tryAgain(f, a.Transient, maxTimeouts, env)
 		}
-		return tryAgain(f, a.Transient, maxTransient, env)
+		d := tryAgain(f, a.Transient, maxTransient, env)
+		d.silent = f.Status == 0
+		return d
 	case FaultEmpty, FaultUnusable, FaultIncomplete:
 		return tryAgain(f, a.Transient, maxUnusable, env)
 

@@ -16,6 +16,8 @@ type trial struct {
 	group   *Group
 	next    Next
 	whole   bool // the group was at fault
+	backend string
+	silent  bool // it did not answer
 }
 
 func (t *Tried) empty() bool { return t == nil || t.n == 0 }
@@ -24,7 +26,7 @@ func (t *Tried) add(c *Candidate, d *Decision) {
 	if t == nil || d.Next != Elsewhere && d.Next != Anywhere {
 		return
 	}
-	one := trial{account: c.Account, group: c.Group, next: d.Next, whole: d.Mark == MarkGroup}
+	one := trial{account: c.Account, group: c.Group, next: d.Next, whole: d.Mark == MarkGroup, backend: c.Backend, silent: d.silent}
 	if t.n < len(t.few) {
 		t.few[t.n] = one
 	} else {
@@ -48,15 +50,29 @@ func (t *Tried) forgive() {
 type avoidance uint8
 
 const (
-	avoidAll   avoidance = iota // anything else would be better
+	avoidHost  avoidance = iota // another backend would be better: this one does not answer
+	avoidAll                    // anything else would be better
 	avoidSome                   // only that account, not its group
 	avoidFault                  // only what was at fault
 )
 
+// strictest is how to begin. Only a backend that did not answer is avoided as a whole.
+func (t *Tried) strictest() avoidance {
+	if t.any(func(one *trial) bool { return one.silent }) {
+		return avoidHost
+	}
+	return avoidAll
+}
+
+// backend reports whether to keep away from a backend.
+func (t *Tried) backend(b string, a avoidance) bool {
+	return a == avoidHost && t.any(func(one *trial) bool { return one.silent && one.backend == b })
+}
+
 // group reports whether to keep away from a group.
 func (t *Tried) group(g *Group, a avoidance) bool {
 	return t.any(func(one *trial) bool {
-		return one.group.whole() == g.whole() && (one.whole || a == avoidAll && one.next == Anywhere)
+		return one.group.whole() == g.whole() && (one.whole || a <= avoidAll && one.next == Anywhere)
 	})
 }
 
