@@ -124,7 +124,7 @@ func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance, c *choi
 // take gives the call to a lane if the request does not keep away from it.
 func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choice) finding {
 	l := &ix.lanes[head.id]
-	if q.Tried.group(l.group, a) || q.Tried.backend(ix.members[l.from].candidate.Backend, a) {
+	if q.Tried.group(l.group, a) || a == avoidHost && q.Tried.backend(ix.members[l.from].candidate.Backend) {
 		return tried
 	}
 	m, found := ix.pick(l, now, q.Tried, a)

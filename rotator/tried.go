@@ -64,9 +64,9 @@ func (t *Tried) strictest() avoidance {
 	return avoidAll
 }
 
-// backend reports whether to keep away from a backend.
-func (t *Tried) backend(b string, a avoidance) bool {
-	return a == avoidHost && t.any(func(one *trial) bool { return one.silent && one.backend == b })
+// backend reports whether a backend is one that did not answer.
+func (t *Tried) backend(b string) bool {
+	return t.any(func(one *trial) bool { return one.silent && one.backend == b })
 }
 
 // group reports whether to keep away from a group.
