@@ -292,8 +292,8 @@ func TestBucketsOfJoinedGroups(t *testing.T) {
 				t.Errorf("%s has a bucket of its own", model)
 			}
 		}
-		if n := f.today(now).calls; n != 4 {
-			t.Errorf("%d calls of the bucket, want 4", n)
+		if day := f.today(now); day.calls != 4 || day.tokens != 4 {
+			t.Errorf("%+v of the bucket, want 4 calls with as many tokens", day)
 		}
 		if n := b.known("alone").today(now).calls; n != 2 || a.known("alone") == f {
 			t.Errorf("%d calls of the model that shares with none", n)
@@ -428,6 +428,31 @@ func TestProjectsAreBounded(t *testing.T) {
 	projects.learn(&two, "new", time.Now())
 	if one.Group.whole() != two.Group.whole() {
 		t.Error("nothing is learned any more")
+	}
+	held := make([]Candidate, maxProjects+10)
+	for i := range held {
+		held[i] = candidate(i, NewGroup())
+		projects.learn(&held[i], fmt.Sprint("held-", i), time.Now())
+	}
+	if n := len(projects.groups); n > maxProjects {
+		t.Errorf("%d projects are remembered", n)
+	}
+	runtime.KeepAlive(held)
+}
+
+func TestJoiningChangesTheStateOfBoth(t *testing.T) {
+	candidates, projects := fleet(2), NewProjects()
+	projects.learn(&candidates[0], "a", time.Now())
+	projects.learn(&candidates[1], "b", time.Now())
+	one, two := candidates[0].Changes(), candidates[1].Changes()
+	projects.learn(&candidates[0], "b", time.Now())
+	if candidates[0].Changes() <= one || candidates[1].Changes() <= two {
+		t.Errorf("%d and %d changes, after %d and %d", candidates[0].Changes(), candidates[1].Changes(), one, two)
+	}
+	one, two = candidates[0].Changes(), candidates[1].Changes()
+	projects.learn(&candidates[0], "b", time.Now()) // is no news
+	if candidates[0].Changes() != one || candidates[1].Changes() != two {
+		t.Error("what was known has changed something")
 	}
 }
 
