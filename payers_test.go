@@ -98,7 +98,10 @@ func TestCredentialsMayChangeWhileTheyAreUsed(t *testing.T) {
 		fmt.Fprint(w, `data: {"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}`+"\r\n\r\n")
 	}))
 	defer google.Close()
-	h, unload, err := load(t, fmt.Sprintf(`{"credentials": [{"source": "changing"}], "anonymous": true, "affinity": 0, "endpoint": {"gemini_api": %q}}`, google.URL))
+	h, unload, err := load(t, fmt.Sprintf(`{
+		"credentials": [{"source": "changing"}], "policy": {"policy": "round_robin"}, "affinity": 0, "anonymous": true,
+		"endpoint": {"gemini_api": %q}
+	}`, google.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
