@@ -95,10 +95,13 @@ func (c *chaos) reload(random *rand.Rand) {
 		retry {
 			attempts ` + strconv.Itoa(chaosAttempts) + `
 			budget 100
+			max_wait 1s
+			queue 8
 		}
 	}`
+	extra := []string{"affinity off", "hedge 10", "state memory", "limit * rpm 600"}
 	handler := func(accounts, policy string) string {
-		return "gemini_proxy {\n" + "credentials env " + accounts + "\npolicy " + policy + common
+		return "gemini_proxy {\n" + "credentials env " + accounts + "\npolicy " + policy + "\n" + extra[random.IntN(len(extra))] + common
 	}
 	accounts := []string{"TEST_KEY_*", "TEST_KEY_1 TEST_KEY_2 TEST_KEY_3 TEST_KEY_4", "TEST_KEY_3 TEST_KEY_5 TEST_KEY_7"}
 	policies := []string{"headroom", "round_robin", "random", "weighted"}
