@@ -23,8 +23,7 @@ var complaints = []struct {
 	{regexp.MustCompile(`^(?:unable to submit request because )?thought.?signature is (?:not valid|invalid|corrupted)`), gemini.ComplaintSignature},
 	{regexp.MustCompile(`^invalid value at '[^']*\bthought_?signature'`), gemini.ComplaintSignature},
 	{regexp.MustCompile(`^function call is missing a thought_signature`), gemini.ComplaintUnsigned},
-	{regexp.MustCompile("^unable to submit request because function call `[^`]*` in the \\d+\\. content block is missing a `thought_signature`"),
-		gemini.ComplaintUnsigned},
+	{regexp.MustCompile("^unable to submit request because function call `[^`]*` in the \\d+\\. content block is missing"), gemini.ComplaintUnsigned},
 
 	{regexp.MustCompile(`^function calling with a response mime type`), gemini.ComplaintJSONMode},
 

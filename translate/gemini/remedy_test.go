@@ -310,6 +310,18 @@ func TestLessons(t *testing.T) {
 			Remedies{NoIDs: true, SignAll: true, Thinking: everything.Thinking, Parameters: SchemaProto, FreeCalls: true}},
 	}
 	l := NewLessons()
+	split := func(schemas ...string) *translate.Request {
+		req := talk(user(text("hi")))
+		for i, schema := range schemas {
+			req.Tools = append(req.Tools, translate.Tool{Name: fmt.Sprint("f", i), Schema: jsontext.Value(schema)})
+		}
+		return req
+	}
+	l.Learn(split("1", "23"), here, model(t, newest), Remedies{Parameters: SchemaLite})
+	if got := l.Remedies(split("12", "3"), here, model(t, newest)); got != (Remedies{}) {
+		t.Errorf("schemas that only look the same when written together are not: %+v", got)
+	}
+	l = NewLessons()
 	if got := l.Remedies(req, here, model(t, newest)); got != (Remedies{}) {
 		t.Errorf("nobody has taught %+v", got)
 	}

@@ -158,6 +158,7 @@ func (s *schemaNode) guess() string {
 			kind = typeNumber
 		case 't', 'f':
 			kind = typeBoolean
+		default: // text, or what only text can stand for
 		}
 		if guessed != "" && guessed != kind {
 			return typeString

@@ -131,6 +131,23 @@ func TestDeepSchemasAreCutInTheOlderDialect(t *testing.T) {
 	}
 }
 
+// What alternatives have in common is repeated for each of them, but not without end.
+func TestAlternativesAreBounded(t *testing.T) {
+	var common, options strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&common, `"property_%d":{"type":"string"},`, i)
+		fmt.Fprintf(&options, `{"properties":{"o%d":{"type":"string"}}},`, i)
+	}
+	schema := `{"type":"object","properties":{` + common.String() + `"z":{}},"anyOf":[` + options.String() + `{"properties":{"z":{}}}]}`
+	if got := staged(t, SchemaProto, schema, false); len(got) > (maxInlined+1)*2*len(schema) || !strings.Contains(got, "property_499") {
+		t.Errorf("%d bytes became %d", len(schema), len(got))
+	}
+	types := `{"anyOf":[` + strings.Repeat(`{"type":["string","number","integer","boolean"],"description":"d"},`, 300) + `{"type":"null"}]}`
+	if got := staged(t, SchemaProto, types, false); len(got) > (maxInlined+1)*2*len(types) {
+		t.Errorf("%d bytes became %d", len(types), len(got))
+	}
+}
+
 // bombs are schemas whose references would be of exponential size, were they all followed.
 func bombs() []string {
 	var both, all strings.Builder
