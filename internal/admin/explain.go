@@ -103,10 +103,19 @@ func printExplanation(out io.Writer, e *gateway.Explanation) error {
 
 // why is why an account was chosen, or why there was none and until when.
 func why(c *rotator.TraceStep) string {
-	if c.RetryAfter <= 0 {
-		return c.Why
+	words := c.Why
+	if c.Waited > 0 {
+		words += ", after " + duration(c.Waited) + " in line"
 	}
-	return fmt.Sprintf("%s, back in %s", c.Why, time.Duration(c.RetryAfter*float64(time.Second)).Round(time.Millisecond))
+	if c.RetryAfter > 0 {
+		words += ", back in " + duration(c.RetryAfter)
+	}
+	return words
+}
+
+// duration is a number of seconds for people.
+func duration(seconds float64) string {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Millisecond).String()
 }
 
 // counts is how many quota groups were in which state.

@@ -100,7 +100,7 @@ func TestExplainTellsHowAccountsWereChosen(t *testing.T) {
 	e := gateway.Explanation{RequestID: "req_1", Began: began, Model: "m", Error: "rate_limit_exceeded", Choices: []rotator.TraceStep{
 		{At: began, What: "acquire", Model: "m", Account: "env-1", Why: "policy", Groups: map[string]int{"ready": 2, "minute": 1},
 			Skipped: []rotator.TraceSkip{{Account: "env-2", Reason: "rate_short", Until: began.Add(time.Minute)}, {Account: "env-3", Reason: "disabled"}}},
-		{At: began.Add(time.Second), What: "wait", Model: "m", Why: "rate limit", RetryAfter: 2.5},
+		{At: began.Add(time.Second), What: "wait", Model: "m", Why: "rate limit", Waited: 0.5, RetryAfter: 2.5},
 	}}
 	want := `
 request          req_1
@@ -111,9 +111,9 @@ calls to Google  0
 error            rate_limit_exceeded
 
 How accounts were chosen:
-AFTER  STEP     MODEL  ACCOUNT  WHY                       QUOTA GROUPS       PASSED OVER
-0s     acquire  m      env-1    policy                    1 minute, 2 ready  env-2 (rate_short until 2026-11-23T08:13:00Z), env-3 (disabled)
-1s     wait     m      -        rate limit, back in 2.5s  -                  -
+AFTER  STEP     MODEL  ACCOUNT  WHY                                            QUOTA GROUPS       PASSED OVER
+0s     acquire  m      env-1    policy                                         1 minute, 2 ready  env-2 (rate_short until 2026-11-23T08:13:00Z), env-3 (disabled)
+1s     wait     m      -        rate limit, after 500ms in line, back in 2.5s  -                  -
 `
 	var out strings.Builder
 	if err := printExplanation(&out, &e); err != nil || "\n"+out.String() != want {

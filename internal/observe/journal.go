@@ -76,7 +76,8 @@ func (j *journal) find(id string) *gateway.Record {
 }
 
 // weight is how many bytes a record keeps in memory that it does not share with others. The client chose the name of the model, Google
-// the words of the outcomes: neither has a length that can be relied on.
+// the words of the outcomes: neither has a length that can be relied on. Not counted is how accounts were chosen: the pool notes some
+// kilobytes of that at most.
 func weight(r *gateway.Record) int {
 	n := int(unsafe.Sizeof(*r)) + len(r.RequestID) + len(r.Model)
 	for i := range r.Tries {
