@@ -18,6 +18,7 @@ type explained struct {
 	Account   string
 	Attempts  int
 	Error     string
+	Choices   []struct{ Account, Why string }
 	Tries     []struct {
 		Account, Outcome string
 		Called           bool
@@ -71,12 +72,15 @@ func TestAnOperatorIsToldWhatBecameOfARequest(t *testing.T) {
 	o.run(config) // the exchanges are still known after a reload
 
 	e, text := o.explain(retried, http.StatusOK)
-	if e.RequestID != retried || e.Attempts != 2 || len(e.Tries) != 2 || e.Error != "" {
+	if e.RequestID != retried || e.Attempts != 2 || len(e.Tries) != 2 || e.Error != "" || len(e.Choices) != 2 {
 		t.Fatal(text)
 	}
 	first, second := e.Tries[0], e.Tries[1]
 	if first.Outcome != "RESOURCE_EXHAUSTED" || first.Status != http.StatusTooManyRequests || !first.Called ||
 		second.Outcome != "answered" || second.Account == first.Account || second.Account != e.Account {
+		t.Error(text)
+	}
+	if e.Choices[0].Account != first.Account || e.Choices[1].Account != second.Account || e.Choices[0].Why == "" {
 		t.Error(text)
 	}
 	for _, private := range []string{secret, "project-", "Tell me a story"} {
