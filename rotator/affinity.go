@@ -62,7 +62,7 @@ type seats struct {
 	members []int32          // by number; -1 for those that may not serve the model
 }
 
-// numbers numbers the candidates.
+// numbers gives every candidate its number.
 func (a *Affinity) numbers(candidates []Candidate) map[string]int32 {
 	if a == nil {
 		return nil
