@@ -43,9 +43,10 @@ var meaningless = map[string]bool{
 // know. It is deterministic, keeps the order of members, and leaves its input alone. The zero schemaCleaner is ready; its results
 // share memory.
 type schemaCleaner struct {
-	dec    jsontext.Decoder
-	out    []byte
-	refers bool // the schema at hand holds references, or parts of itself that allOf puts together
+	dec jsontext.Decoder
+	out []byte
+	// unsettled is set when the schema at hand holds what cannot be rewritten while it is copied: see settle.
+	unsettled bool
 }
 
 // parameters is the schema to declare a function's arguments with; nil when the client's says nothing, or is no schema of an object's.
@@ -64,18 +65,18 @@ func (c *schemaCleaner) parameters(schema jsontext.Value) (jsontext.Value, error
 func (c *schemaCleaner) clean(schema jsontext.Value) (jsontext.Value, error) {
 	c.dec.Reset(bytes.NewBuffer(schema), tolerant)
 	begin := len(c.out)
-	c.refers = false
+	c.unsettled = false
 	if err := c.schema(0); err != nil {
 		return nil, err
 	}
-	if clean := slices.Clip(c.out[begin:]); !c.refers {
+	if clean := slices.Clip(c.out[begin:]); !c.unsettled {
 		return clean, nil
 	}
 	node, err := parseSchema(c.out[begin:])
 	if err != nil {
 		return nil, err
 	}
-	return settleReferences(node).appendTo(nil), nil
+	return settle(node).appendTo(nil), nil
 }
 
 // schema copies one schema without what means nothing to Google, and const as the enum it amounts to.
@@ -91,7 +92,7 @@ func (c *schemaCleaner) schema(depth int) error {
 		return err
 	}
 	var constant jsontext.Value
-	enum := false
+	enum, typed := false, false
 	for c.dec.PeekKind() != '}' {
 		name, err := c.dec.ReadValue()
 		if err != nil {
@@ -109,19 +110,60 @@ func (c *schemaCleaner) schema(depth int) error {
 				return err
 			}
 		default:
-			enum = enum || keyword == "enum"
-			c.refers = c.refers || keyword == "$ref" || keyword == "allOf"
+			enum, typed = enum || keyword == "enum", typed || keyword == "type"
+			c.unsettled = c.unsettled || keyword == "$ref" || keyword == "allOf"
 			c.name(name)
+			begin := len(c.out)
 			if err := c.value(keywords[keyword], depth); err != nil {
 				return err
 			}
+			c.unsettled = c.unsettled || keyword == "enum" && !enumerable(c.out[begin:])
 		}
 	}
 	if constant != nil && !enum {
-		c.name([]byte(`"enum"`))
-		c.out = append(append(append(c.out, '['), constant...), ']')
+		c.constant(constant, typed)
 	}
 	return c.close('}')
+}
+
+// constant writes what const said as the enum it amounts to, and null as the type that it is.
+func (c *schemaCleaner) constant(v jsontext.Value, typed bool) {
+	switch {
+	case v.Kind() == 'n' && typed:
+	case v.Kind() == 'n':
+		c.name([]byte(`"type"`))
+		c.out = append(c.out, `"null"`...)
+	default:
+		c.name([]byte(`"enum"`))
+		begin := len(c.out)
+		c.out = append(append(append(c.out, '['), v...), ']')
+		c.unsettled = c.unsettled || !enumerable(c.out[begin:])
+	}
+}
+
+// enumerable reports whether an array holds nothing but numbers and texts of some length.
+func enumerable(list []byte) bool {
+	for i := 0; i < len(list); i++ {
+		switch list[i] {
+		case '"':
+			begin := i + 1
+			for i++; list[i] != '"'; i++ {
+				if list[i] == '\\' {
+					i++
+				}
+			}
+			if i == begin {
+				return false
+			}
+		case '[':
+			if i > 0 {
+				return false
+			}
+		case 'n', 't', 'f', '{':
+			return false
+		}
+	}
+	return true
 }
 
 // value copies what stands behind a keyword.

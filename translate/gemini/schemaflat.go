@@ -38,7 +38,7 @@ func merge(a, b *schemaNode) *schemaNode {
 		case k.kind == schemaMap && all.keywords[i].kind == schemaMap:
 			all.keywords[i].subs = mergeSubs(all.keywords[i].subs, k.subs)
 		case k.name == "required":
-			all.keywords[i].value = join(all.keywords[i].value, k.value)
+			all.keywords[i].value = array(append(elements(all.keywords[i].value), elements(k.value)...))
 		}
 	}
 	return all
@@ -56,19 +56,6 @@ func mergeSubs(a, b []subschema) []subschema {
 		}
 	}
 	return all
-}
-
-// join is both arrays in one.
-func join(a, b jsontext.Value) jsontext.Value {
-	values := append(elements(a), elements(b)...)
-	dst := jsontext.Value("[")
-	for i, v := range values {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, v...)
-	}
-	return append(dst, ']')
 }
 
 // alternatives are the schemas of which one applies.

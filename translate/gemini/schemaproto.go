@@ -283,9 +283,6 @@ func (w *protoWriter) anyOf(s *schemaNode, options []subschema, depth int) *prot
 func (w *protoWriter) anyType(s *schemaNode, types []string, nullable bool, depth int) *protoSchema {
 	var list []*protoSchema
 	for i, t := range types {
-		if i > 0 && !w.spend(s.size) {
-			break
-		}
 		one := s.with(keyword{name: "type", value: appendQuote(nil, t)})
 		if i > 0 {
 			one = one.without("description")

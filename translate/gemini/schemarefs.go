@@ -1,16 +1,17 @@
 package gemini
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// settleReferences rewrites the references in a schema the way Google follows them: to definitions at the root, with nothing but a
-// description and a default beside them, and never in a circle of required properties. What allOf says becomes the schema's own, and a
-// reference that leads nowhere allows anything. Definitions nobody refers to are left out.
-func settleReferences(root *schemaNode) *schemaNode {
+// settle rewrites the references in a schema the way Google follows them: to definitions at the root, with nothing but a description and a
+// default beside them, and never in a circle of required properties. What allOf says becomes the schema's own, and a reference that leads
+// nowhere allows anything. Definitions nobody refers to are left out. Of enumerations it leaves what Google can enumerate.
+func settle(root *schemaNode) *schemaNode {
 	r := refs{schemaIndex: newSchemaIndex(root), known: map[*schemaNode]int{}, numbers: map[string]int{}, suffix: map[string]int{}}
 	r.places = []place{{target: root}}
 	for r.at = 0; r.at < len(r.places); r.at++ { // settling one may find more
@@ -76,6 +77,7 @@ func (r *refs) settle(s *schemaNode, open []*schemaNode) *schemaNode {
 		k.subs = subs
 		settled.keywords = append(settled.keywords, k)
 	}
+	settled.enumerate()
 	return settled
 }
 
@@ -143,7 +145,7 @@ func (r *refs) loosen(s *schemaNode, place int) *schemaNode {
 		for j, sub := range k.subs {
 			subs[j] = subschema{sub.name, r.loosen(sub.schema, place)}
 			if ref := sub.schema.text("$ref"); k.name == "properties" && ref != "" && r.circle[r.number(ref)] == r.circle[place] {
-				circular[string(appendQuote(nil, sub.name))] = true
+				circular[sub.name] = true
 			}
 		}
 		k.subs = subs
@@ -166,17 +168,7 @@ func (r *refs) number(ref string) int {
 
 // without is a JSON array of strings without some of them.
 func without(list jsontext.Value, names map[string]bool) jsontext.Value {
-	kept := jsontext.Value("[")
-	for _, v := range elements(list) {
-		if names[string(appendQuote(nil, unquote(v)))] {
-			continue
-		}
-		if len(kept) > 1 {
-			kept = append(kept, ',')
-		}
-		kept = append(kept, v...)
-	}
-	return append(kept, ']')
+	return array(slices.DeleteFunc(elements(list), func(v jsontext.Value) bool { return names[unquote(v)] }))
 }
 
 // circles numbers the circles that references make: places in one circle, and no others, have the same number. It is Tarjan's algorithm

@@ -3,6 +3,7 @@ package gemini
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -143,6 +144,68 @@ func (s *schemaNode) subs(name string) []subschema {
 
 // list are the elements of a keyword's array; nil when it has none.
 func (s *schemaNode) list(name string) []jsontext.Value { return elements(s.plainOf(name)) }
+
+// enumerate leaves of an enumeration what Google takes: numbers, and texts of some length. Null is a type instead, and what cannot be
+// enumerated the description mentions.
+func (s *schemaNode) enumerate() {
+	values := s.list("enum")
+	kept := make([]jsontext.Value, 0, len(values))
+	null, other, flags := false, false, 0
+	for _, v := range values {
+		switch v.Kind() {
+		case 'n':
+			null = true
+		case 't', 'f':
+			flags++
+		case '0':
+			kept = append(kept, v)
+		case '"':
+			if len(v) > len(`""`) {
+				kept = append(kept, v)
+			}
+		default:
+			other = true
+		}
+	}
+	if len(kept) == len(values) {
+		return
+	}
+	i := s.index("enum")
+	typed := s.index("type") >= 0
+	if other || flags > 0 {
+		s.keywords = slices.Delete(s.keywords, i, i+1)
+		s.describe([]string{oneOf(values)})
+		if !typed && flags == len(values) {
+			s.keywords = append(s.keywords, keyword{name: "type", value: jsontext.Value(`"boolean"`)})
+		}
+		return
+	}
+	if len(kept) == 0 {
+		s.keywords = slices.Delete(s.keywords, i, i+1)
+	} else {
+		s.keywords[i].value = array(kept)
+	}
+	switch {
+	case typed || !null:
+	case len(kept) == 0:
+		s.keywords = append(s.keywords, keyword{name: "type", value: jsontext.Value(`"null"`)})
+	default:
+		one := strings.ToLower(s.guess())
+		s.keywords = append(s.keywords, keyword{name: "type", value: jsontext.Value(`["` + one + `","null"]`)})
+	}
+}
+
+// array is a JSON array of values.
+func array(values []jsontext.Value) jsontext.Value {
+	dst := jsontext.Value("[")
+	for i, v := range values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, v...)
+	}
+	return append(dst, ']')
+}
 
 // appendTo writes the schema as JSON.
 func (s *schemaNode) appendTo(dst []byte) []byte {
