@@ -57,6 +57,7 @@ type encoder struct {
 	backend translate.Backend
 	model   *Model
 	names   names
+	cleaner schemaCleaner
 	out     request
 	done    Encoded
 	// instruction asks in words for what the model has no field for.
@@ -198,8 +199,7 @@ func (e *encoder) answerSchema() (jsontext.Value, error) {
 	if e.req.Format.Kind != translate.FormatSchema || schema.Kind() != '{' {
 		return nil, nil
 	}
-	var cleaner schemaCleaner
-	clean, err := cleaner.clean(schema)
+	clean, err := e.cleaner.clean(schema)
 	if err != nil {
 		return nil, translate.Invalid("response_format", "invalid_json_schema", "The schema of the answer is not valid JSON.")
 	}

@@ -11,6 +11,9 @@ import (
 // maxSchemaDepth bounds the nesting of schemas; Google's limit is about this. What lies deeper may be any object.
 const maxSchemaDepth = 32
 
+// maxItemsTotal bounds the sum of all maxItems of a request. Google's limit is not documented; from 960 on, requests have been refused.
+const maxItemsTotal = 900
+
 // position says what a value of a JSON Schema is. Only schemas are rewritten: a property may be called const or $schema, and an
 // example or a default may look like anything.
 type position uint8
@@ -47,6 +50,7 @@ type schemaCleaner struct {
 	out []byte
 	// unsettled is set when the schema at hand holds what cannot be rewritten while it is copied: see settle.
 	unsettled bool
+	items     int // the sum of all maxItems of the schemas so far
 }
 
 // parameters is the schema to declare a function's arguments with; nil when the client's says nothing, or is no schema of an object's.
@@ -66,6 +70,7 @@ func (c *schemaCleaner) clean(schema jsontext.Value) (jsontext.Value, error) {
 	c.dec.Reset(bytes.NewBuffer(schema), tolerant)
 	begin := len(c.out)
 	c.unsettled = false
+	before := c.items
 	if err := c.schema(0); err != nil {
 		return nil, err
 	}
@@ -76,7 +81,9 @@ func (c *schemaCleaner) clean(schema jsontext.Value) (jsontext.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return settle(node).appendTo(nil), nil
+	node = settle(node)
+	c.items = before + node.boundItems(max(maxItemsTotal-before, 0))
+	return node.appendTo(nil), nil
 }
 
 // schema copies one schema without what means nothing to Google, and const as the enum it amounts to.
@@ -117,7 +124,13 @@ func (c *schemaCleaner) schema(depth int) error {
 			if err := c.value(keywords[keyword], depth); err != nil {
 				return err
 			}
-			c.unsettled = c.unsettled || keyword == "enum" && !enumerable(c.out[begin:])
+			switch value := c.out[begin:]; keyword {
+			case "enum":
+				c.unsettled = c.unsettled || !enumerable(value)
+			case "maxItems":
+				c.items += itemsOf(value)
+				c.unsettled = c.unsettled || c.items > maxItemsTotal
+			}
 		}
 	}
 	if constant != nil && !enum {

@@ -3,6 +3,7 @@ package gemini
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -77,6 +78,42 @@ func TestParameterSchemasThatSayNothingAreLeftOut(t *testing.T) {
 		var c schemaCleaner
 		if got, err := c.parameters(jsontext.Value(schema)); got != nil || err != nil {
 			t.Errorf("parameters(%s) = %s, %v", schema, got, err)
+		}
+	}
+}
+
+// Google refuses requests that allow too many items in all, without saying why.
+func TestItemsAreBounded(t *testing.T) {
+	schema := func(bounds ...int) string {
+		var b strings.Builder
+		for i, n := range bounds {
+			fmt.Fprintf(&b, `"p%d":{"type":"array","maxItems":%d},`, i, n)
+		}
+		return `{"type":"object","properties":{` + b.String() + `"maxItems":{"maxItems":1}}}`
+	}
+	var c schemaCleaner
+	for i, tt := range []struct {
+		bounds []int
+		kept   []int // -1: in words only
+	}{
+		{[]int{100, 300}, []int{100, 300}},      // 401
+		{[]int{50, 400, 99}, []int{50, -1, 99}}, // 551
+		{[]int{250, 97}, []int{250, 97}},        // 899
+		{[]int{5, 2}, []int{-1, -1}},            // 900
+		{[]int{1e9}, []int{-1}},
+	} {
+		got, err := c.clean([]byte(schema(tt.bounds...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j, n := range tt.kept {
+			want := fmt.Sprintf(`"p%d":{"type":"array","maxItems":%d}`, j, tt.bounds[j])
+			if n < 0 {
+				want = fmt.Sprintf(`"p%d":{"type":"array","description":"(maxItems: %d)"}`, j, tt.bounds[j])
+			}
+			if !strings.Contains(string(got), want) {
+				t.Errorf("schema %d: %s, want %s in it", i, got, want)
+			}
 		}
 	}
 }

@@ -2,7 +2,9 @@ package gemini
 
 import (
 	"bytes"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -193,6 +195,54 @@ func (s *schemaNode) enumerate() {
 		one := strings.ToLower(s.guess())
 		s.keywords = append(s.keywords, keyword{name: "type", value: jsontext.Value(`["` + one + `","null"]`)})
 	}
+}
+
+// boundItems takes the largest maxItems out of the schema until the sum of them is within a limit, and returns the sum. It changes the
+// schema, which nobody else may hold.
+func (s *schemaNode) boundItems(limit int) int {
+	var all []int
+	s.eachNode(func(n *schemaNode) { all = append(all, itemsOf(n.plainOf("maxItems"))) })
+	sum := 0
+	for _, n := range all {
+		sum += n
+	}
+	slices.Sort(all)
+	least := math.MaxInt // that is taken out
+	for i := len(all) - 1; sum > limit; i-- {
+		least = all[i]
+		sum -= least
+	}
+	sum = 0
+	s.eachNode(func(n *schemaNode) {
+		bound := n.plainOf("maxItems")
+		if itemsOf(bound) < least {
+			sum += itemsOf(bound)
+			return
+		}
+		i := n.index("maxItems")
+		n.keywords = slices.Delete(n.keywords, i, i+1)
+		n.describe([]string{"maxItems: " + plainText(bound)})
+	})
+	return sum
+}
+
+// eachNode calls f for the schema and all within it.
+func (s *schemaNode) eachNode(f func(*schemaNode)) {
+	for i := range s.keywords {
+		for _, sub := range s.keywords[i].subs {
+			sub.schema.eachNode(f)
+		}
+	}
+	f(s)
+}
+
+// itemsOf is the value of maxItems, as far as it is a sensible one.
+func itemsOf(v jsontext.Value) int {
+	n, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || !(n > 0) {
+		return 0
+	}
+	return int(min(n, maxItemsTotal+1))
 }
 
 // array is a JSON array of values.

@@ -20,14 +20,13 @@ func (e *encoder) declarations() error {
 		return translate.Invalid("tools", "array_above_max_length",
 			"Too many tools: %d, of which the model takes at most %d.", len(last), maxTools)
 	}
-	var cleaner schemaCleaner
 	declared, origins := make([]functionDeclaration, 0, len(last)), make([]int, 0, len(last))
 	for i := range tools {
 		tool := &tools[i]
 		if last[tool.Name] != i {
 			continue
 		}
-		schema, err := cleaner.parameters(tool.Schema)
+		schema, err := e.cleaner.parameters(tool.Schema)
 		if err != nil {
 			return translate.Invalid(toolParam(tool.Origin, "parameters"), "invalid_function_parameters",
 				"Invalid schema for function '%s': it is not valid JSON.", tool.Name)
