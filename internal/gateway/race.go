@@ -52,7 +52,7 @@ func (r *race) enter(lease *rotator.Lease, hedge bool) (*attempt, *google.Error)
 	if err != nil {
 		return a, notEncodable(err)
 	}
-	r.record.Account, r.record.UpstreamModel = lease.Credential().Label, r.model.ID
+	r.record.UpstreamModel = r.model.ID
 	a.body, a.fold = body, gemini.NewFold(body.place.Backend, r.request)
 	ctx, cancel := context.WithCancel(r.ctx)
 	a.cancel, a.patience = cancel, time.NewTimer(r.gateway.FirstToken)
@@ -116,7 +116,6 @@ func (r *race) win(a *attempt) {
 	if a.hedge {
 		r.record.Hedge = HedgeWon
 	}
-	r.record.Account = a.lease.Credential().Label
 	for _, other := range slices.Clone(r.running) {
 		if other == a {
 			continue

@@ -100,6 +100,7 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 	for {
 		a, failed := x.race(lease, m)
 		lease = a.lease
+		x.record.Account = lease.Credential().Label
 		a.count()
 		x.record.Usage = a.usage()
 		if x.heal(a, failed) {
