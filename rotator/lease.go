@@ -100,7 +100,11 @@ func (l *Lease) Settle(o Outcome) {
 		c.Account.changed()
 	}
 	if look {
-		l.index.giveBack(l.choice.lane, time.Now())
+		now := time.Now()
+		l.index.giveBack(l.choice.lane, now)
+		if ix := l.pool.view.Load().indexes[l.index.model]; ix != nil && ix != l.index { // it was made anew meanwhile
+			ix.giveBackTo(l.choice.facts, now)
+		}
 	}
 	if l.pool.volatile {
 		l.index.rerank(&l.choice)
