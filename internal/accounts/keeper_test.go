@@ -32,7 +32,9 @@ type shelf struct {
 	tries   int
 	fails   map[string]error // by account; "" is all
 	dead    bool             // it never answers
-	busy    time.Duration
+	busy    time.Duration // altogether, while anything was done
+	active  int
+	since   time.Time
 	pruned  []time.Time
 }
 
@@ -48,7 +50,9 @@ func (s *shelf) Name(id string) string { return "shelf/" + id }
 func (s *shelf) begin(ctx context.Context, id string) error {
 	s.mu.Lock()
 	latency, dead := s.latency, s.dead
-	s.busy += latency
+	if s.active++; s.active == 1 {
+		s.since = time.Now()
+	}
 	s.tries++
 	s.mu.Unlock()
 	if dead {
@@ -57,6 +61,9 @@ func (s *shelf) begin(ctx context.Context, id string) error {
 	time.Sleep(latency)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.active--; s.active == 0 {
+		s.busy += time.Since(s.since)
+	}
 	return errors.Join(ctx.Err(), s.fails[id], s.fails[""])
 }
 

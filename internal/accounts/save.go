@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,31 +66,45 @@ func (w *writer) urgentAt(now time.Time) time.Time {
 func (w *writer) pass() time.Time {
 	for {
 		now := time.Now()
-		id, e, reserve := w.next(now)
-		if e == nil {
+		batch, reserve := w.next(now)
+		if len(batch) == 0 {
 			return w.looked.Add(saveEvery)
 		}
 		if wait := w.share.wait(now, reserve); wait > 0 {
-			w.putBack(e, reserve == 0)
+			w.putBack(batch, reserve == 0)
 			return now.Add(wait)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-		if h := w.save(ctx, id, e); h != nil {
-			w.prune(ctx, h)
-		}
-		cancel()
+		w.saveAll(batch)
 		w.share.spend(now, time.Now())
 	}
 }
 
-// next returns the account to write next, and how much of the share of time has to be left for it; nil for none.
-func (w *writer) next(now time.Time) (id string, e *kept, reserve time.Duration) {
+// saveAll writes some accounts side by side: what takes time is mostly the waiting for a disk or a network.
+func (w *writer) saveAll(batch []*kept) {
+	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+	defer cancel()
+	var wrote atomic.Pointer[holding]
+	inParallel(batch, func(e *kept) {
+		if h := w.save(ctx, e); h != nil {
+			wrote.Store(h)
+		}
+	})
+	if h := wrote.Load(); h != nil {
+		w.prune(ctx, h)
+	}
+}
+
+// next returns the accounts to write next, and how much of the share of time has to be left for them; none when there are none. What is
+// urgent is written together, and the rest one by one, so that nothing urgent waits long.
+func (w *writer) next(now time.Time) (batch []*kept, reserve time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.soon) > 0 {
-		e, w.soon = w.soon[0], w.soon[1:]
-		e.soon = false
-		return e.candidate.Credential.ID, e, 0
+	if n := min(len(w.soon), atOnce); n > 0 {
+		batch, w.soon = w.soon[:n:n], w.soon[n:]
+		for _, e := range batch {
+			e.soon = false
+		}
+		return batch, 0
 	}
 	if len(w.due) == 0 && now.Sub(w.looked) >= saveEvery {
 		w.looked = now
@@ -99,22 +114,24 @@ func (w *writer) next(now time.Time) (id string, e *kept, reserve time.Duration)
 			}
 		}
 	}
-	if len(w.due) == 0 {
-		return "", nil, 0
-	}
-	e, w.due = w.due[0], w.due[1:]
-	return e.candidate.Credential.ID, e, shareReserve
+	n := min(len(w.due), 1)
+	batch, w.due = w.due[:n:n], w.due[n:]
+	return batch, shareReserve
 }
 
-// putBack has an account be the next again.
-func (w *writer) putBack(e *kept, soon bool) {
+// putBack has accounts be the next again.
+func (w *writer) putBack(batch []*kept, soon bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if soon {
-		e.soon = true
-		w.soon = append([]*kept{e}, w.soon...)
-	} else {
-		w.due = append([]*kept{e}, w.due...)
+	if !soon {
+		w.due = append(batch, w.due...)
+		return
+	}
+	for _, e := range batch {
+		if !e.soon { // not put there once more meanwhile
+			e.soon = true
+			w.soon = append(w.soon, e)
+		}
 	}
 }
 
@@ -134,7 +151,7 @@ func (w *writer) flush(f *flush) {
 		write := gone && e.candidate.Changes() != e.saved
 		w.mu.Unlock()
 		if write && ctx.Err() == nil {
-			w.save(ctx, id, e)
+			w.save(ctx, e)
 		}
 		if gone {
 			w.forget(id, e)
@@ -156,9 +173,10 @@ func (w *writer) forget(id string, e *kept) {
 }
 
 // save writes an account. It returns the handler in whose store it wrote; nil when it did not.
-func (w *writer) save(ctx context.Context, id string, e *kept) *holding {
+func (w *writer) save(ctx context.Context, e *kept) *holding {
 	w.mu.Lock()
 	candidate, loaded := e.candidate, e.loaded
+	id := candidate.Credential.ID
 	if w.kept[id] != e || !e.changed() { // forgotten, or written, since it was put on the list
 		w.mu.Unlock()
 		return nil

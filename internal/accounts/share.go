@@ -6,10 +6,10 @@ const (
 	// sharePart is that one part of so many of the time may go into writing: however slow a storage is, and however much there is to
 	// write, it has rest.
 	sharePart = 10
-	// shareMax can be saved up while there is nothing to write.
-	shareMax = 100 * time.Millisecond
+	// shareMax can be saved up while there is nothing to write: much is urgent at once when a pool begins to work, or to run dry.
+	shareMax = 2 * time.Second
 	// shareReserve is left for what is urgent.
-	shareReserve = shareMax / 2
+	shareReserve = shareMax - 50*time.Millisecond
 )
 
 // share is a share of time.
