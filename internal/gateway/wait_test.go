@@ -77,12 +77,12 @@ func TestRequestWaitsForTheGroupThatComesBackInTime(t *testing.T) {
 		if a.took < 3*time.Second || a.took > 3100*time.Millisecond {
 			w.Errorf("took %v", a.took)
 		}
-		want := 0
+		least, most := 0, 0
 		if a.record.Stream {
-			want = 2 // the third second is over when the answer comes
+			least, most = 2, 3 // the third second ends when the answer comes
 		}
-		if n := comments(a.Body.String()); n != want && n != want+1 || want == 0 && n != 0 {
-			w.Errorf("%d comments in 3 s, want %d", n, want)
+		if n := comments(a.Body.String()); n < least || n > most {
+			w.Errorf("%d comments in 3 s, want %d to %d", n, least, most)
 		}
 		if a.record.Attempts != 1 || a.record.Wait != a.took {
 			w.Errorf("%d attempts, waited %v of %v", a.record.Attempts, a.record.Wait, a.took)
