@@ -32,7 +32,7 @@ type shelf struct {
 	tries   int
 	fails   map[string]error // by account; "" is all
 	dead    bool             // it never answers
-	busy    time.Duration // altogether, while anything was done
+	busy    time.Duration    // altogether, while anything was done
 	active  int
 	since   time.Time
 	pruned  []time.Time
