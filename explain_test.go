@@ -89,7 +89,7 @@ func TestAnOperatorIsToldWhatBecameOfARequest(t *testing.T) {
 		}
 	}
 
-	if e, text := o.explain(unknown, http.StatusOK); e.Error != "model_not_found" || e.Model != "gpt-none" || len(e.Tries) != 0 {
+	if e, text := o.explain(unknown, http.StatusOK); e.Error != "model_not_found" || e.Model != "gpt-none" || e.Tries == nil || len(e.Tries) != 0 {
 		t.Error(text)
 	}
 	if _, text := o.explain("req_NOBODY", http.StatusNotFound); !strings.Contains(text, `"error":`) {

@@ -57,6 +57,6 @@ func (r *Record) Explain() Explanation {
 		RequestID: r.RequestID, Began: r.Start, DurationMS: r.Duration.Milliseconds(), Surface: r.Surface, Model: r.Model,
 		UpstreamModel: r.UpstreamModel, Account: r.Account, Stream: r.Stream, Attempts: r.Attempts, WaitMS: r.Wait.Milliseconds(),
 		FirstTokenMS: r.FirstToken.Milliseconds(), Hedge: r.Hedge, FinishReason: r.FinishReason, Error: r.Error,
-		Choices: r.Trace.Steps(), Tries: r.Tries,
+		Choices: r.Trace.Steps(), Tries: append([]Try{}, r.Tries...), // a list even when there were none
 	}
 }
