@@ -236,7 +236,8 @@ func faultAt(line, column int, message string) error {
 
 // celEnvironment is made once, when the first expression needs it.
 var celEnvironment = sync.OnceValues(func() (*cel.Env, error) {
-	options := []cel.EnvOption{ext.Math(), cel.CrossTypeNumericComparisons(true)}
+	options := make([]cel.EnvOption, 0, 2+len(celVariables))
+	options = append(options, ext.Math(), cel.CrossTypeNumericComparisons(true))
 	for name, t := range celVariables {
 		options = append(options, cel.Variable(name, t))
 	}
