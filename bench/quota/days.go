@@ -28,9 +28,10 @@ type scenario struct {
 	name string
 	demand
 	setup
-	dies  bool // each noon the process dies, and begins again with what it had stored
-	begin time.Time
-	days  int
+	beyond bool // shows what cannot be promised, see misses
+	dies   bool // each noon the process dies, and begins again with what it had stored
+	begin  time.Time
+	days   int
 }
 
 // scenarios are the rows of the first table.
@@ -38,23 +39,31 @@ func scenarios(begin time.Time, days int) []scenario {
 	apart := setup{projects: groups, keys: 1, real: googlesim.Limits{RPM: rpm, RPD: rpd, TPM: tpm}}
 	known := apart
 	known.limits = []rotator.Limit{{Model: "*", RPM: rpm, RPD: rpd, TPM: tpm}}
-	users := apart
+	users, together := apart, apart
 	users.keys, users.users = 0, true
-	together := apart
 	together.projects, together.keys, together.classic = groups/keysTogether, keysTogether, true
+	slidingApart, slidingKnown := apart, known
+	slidingApart.sliding, slidingKnown.sliding = true, true
+
+	once, thrice, rush := demand{times: 1, burst: 1}, demand{times: 3, burst: 1}, demand{times: 3, burst: 1, rush: true}
 	var all []scenario
-	for _, times := range []float64{1, 3} {
-		for _, burst := range []int{1, 60} {
-			d := demand{times, burst}
-			all = append(all, scenario{"limit configured", d, known, false, begin, days},
-				scenario{"nothing configured", d, apart, false, begin, days})
-		}
+	for _, d := range []demand{once, {times: 1, burst: 60}, thrice, {times: 3, burst: 60}} {
+		all = append(all, scenario{name: "limit configured", demand: d, setup: known},
+			scenario{name: "nothing configured", demand: d, setup: apart})
 	}
-	return append(all,
-		scenario{"nothing configured, restarts", demand{3, 1}, apart, true, begin, days},
-		scenario{"nothing configured, restarts, OAuth", demand{1, 1}, users, true, begin, days},
-		scenario{"5 keys a project, nothing configured", demand{3, 1}, together, false, begin, days},
+	all = append(all,
+		scenario{name: "nothing configured, restarts", demand: thrice, setup: apart, dies: true},
+		scenario{name: "nothing configured, restarts, OAuth", demand: once, setup: users, dies: true},
+		scenario{name: "nothing configured, 5 keys a project", demand: thrice, setup: together},
+		scenario{name: "limit configured", demand: rush, setup: known},
+		scenario{name: "nothing configured", demand: rush, setup: apart, beyond: true},
+		scenario{name: "limit configured, sliding minute", demand: rush, setup: slidingKnown, beyond: true},
+		scenario{name: "nothing configured, sliding minute", demand: rush, setup: slidingApart, beyond: true},
 	)
+	for i := range all {
+		all[i].begin, all[i].days = begin, days
+	}
+	return all
 }
 
 // outcome is what a scenario came to.
@@ -112,8 +121,13 @@ type tally struct{ asked, served int }
 
 // play has requests come until midnight.
 func (d *days) play() {
-	ends := nextMidnight(time.Now())
-	noon := ends.Add(-12 * time.Hour)
+	midnight := nextMidnight(time.Now())
+	noon := midnight.Add(-12 * time.Hour)
+	ends := midnight
+	if d.rush {
+		time.Sleep(time.Until(noon))
+		ends = noon.Add(rushTakes)
+	}
 	pause := float64(time.Until(ends)) * float64(d.burst) / (d.times * float64(d.capacityOfDay()))
 	for {
 		next := time.Now().Add(time.Duration(d.random.ExpFloat64() * pause))
@@ -132,7 +146,7 @@ func (d *days) play() {
 			d.requests.Go(func() { d.request(p) })
 		}
 	}
-	time.Sleep(time.Until(ends))
+	time.Sleep(time.Until(midnight))
 }
 
 func (s scenario) capacityOfDay() int { return s.projects * int(s.real.RPD) }
@@ -250,7 +264,8 @@ func (o *outcome) refusals() (total, most int) {
 	return total, most
 }
 
-// misses are the promises that the outcome does not keep.
+// misses are the promises that the outcome does not keep. Beyond what can be promised is what depends on which minute Google counts by,
+// where demand is close to what a minute allows: the gateway does not know, so it may let some of a minute of the clock's go by.
 func (o *outcome) misses() []string {
 	var all []string
 	miss := func(kept bool, format string, args ...any) {
@@ -261,15 +276,18 @@ func (o *outcome) misses() []string {
 	total, most := o.refusals()
 	miss(o.asked > 0 && o.calls >= o.served, "%d asked, %d served with %d calls: nothing was measured", o.asked, o.served, o.calls)
 	miss(share(o.served, o.capacity) >= 0.995, "%d of %d served", o.served, o.capacity)
+	miss(jain(o.shares) >= 0.99, "Jain's index is %.4f", jain(o.shares))
+	miss(o.early == 0, "%d tokens refreshed that were good for long", o.early)
+	miss(o.failed == 0, "%d requests failed", o.failed)
+	if o.beyond {
+		return all
+	}
 	miss(o.limits == nil || total == 0, "%d calls refused although the limits are configured", total)
 	miss(o.burst > 1 || most <= 1, "an account was told %d times that one quota is used up", most)
 	miss(share(o.late, o.calls) <= 0.01, "%d of %d calls made although it was known that they would be refused", o.late, o.calls)
 	miss(!o.dies || o.late == 0, "%d calls made that were known to be refused, before a restart at the latest", o.late)
 	miss(o.limits == nil || o.spent == 0, "%d clients turned away after %d refused calls", o.spent, attempts)
-	miss(jain(o.shares) >= 0.99, "Jain's index is %.4f", jain(o.shares))
 	miss(o.wrongly == 0, "%d clients turned away while a project had room", o.wrongly)
-	miss(o.early == 0, "%d tokens refreshed that were good for long", o.early)
-	miss(o.failed == 0, "%d requests failed", o.failed)
 	return all
 }
 

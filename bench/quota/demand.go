@@ -12,13 +12,20 @@ import (
 type demand struct {
 	times float64 // of what the groups may serve in a day, on average
 	burst int     // so many at once; the bursts come at random moments, as single requests do in a Poisson process
+	rush  bool    // all come within rushTakes after noon, close to what the minute's quotas allow
 }
 
+const rushTakes = 15 * time.Minute
+
 func (d demand) String() string {
-	if d.burst == 1 {
+	switch {
+	case d.rush:
+		return fmt.Sprintf("%.1f× rush", d.times)
+	case d.burst == 1:
 		return fmt.Sprintf("%.1f× Poisson", d.times)
+	default:
+		return fmt.Sprintf("%.1f× bursts of %d", d.times, d.burst)
 	}
-	return fmt.Sprintf("%.1f× bursts of %d", d.times, d.burst)
 }
 
 // pacific is where the days of Google's quotas begin and end.

@@ -36,6 +36,8 @@ func TestMisses(t *testing.T) {
 		{"1 clients turned away after 4", known, func(o *outcome) { o.spent = 1 }},
 		{"", unknown, func(o *outcome) { o.spent = 1 }},
 		{"1 tokens refreshed", known, func(o *outcome) { o.early = 1 }},
+		{"", known, func(o *outcome) { o.beyond, o.wrongly, o.refused[refusal{"a", "rpm"}] = true, 1, 1 }},
+		{"994 of 1000 served", known, func(o *outcome) { o.beyond, o.served = true, 994 }},
 		{"1 requests failed", known, func(o *outcome) { o.failed = 1 }},
 	} {
 		o := fine(c.of)

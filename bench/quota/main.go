@@ -5,10 +5,11 @@
 //	go run ./bench/quota
 //
 // The first table is days at the limit: 25 projects with 5 requests and 250,000 prompt tokens a minute and 20 requests a day each, over
-// four days of which one has 25 hours. Requests come at random (Poisson) or many at once (bursts), as many as the projects may serve or
-// three times as many. In "limit configured" the gateway is told the quotas, in "nothing configured" it must learn them; with restarts,
-// each noon the process dies and begins again with what it had stored, and must not refresh OAuth tokens that are still good; with 5
-// keys a project, it must learn that, too. The columns:
+// four days of which one has 25 hours. Requests come at random (Poisson), many at once (bursts) or all within a quarter of an hour, at
+// random (rush); as many as the projects may serve or three times as many. Google counts from full minute to full minute or, where the
+// minute is sliding, over the last sixty seconds: which is not documented. In "limit configured" the gateway is told the quotas, in
+// "nothing configured" it must learn them; with restarts, each noon the process dies and begins again with what it had stored, and must
+// not refresh OAuth tokens that are still good; with 5 keys a project, it must learn that, too. The columns:
 //
 //	asked        requests of clients
 //	capacity     what could be served at best: for each day the smaller of what was asked and what all projects may serve
@@ -22,7 +23,9 @@
 //	spent        of these, those for which the gateway had made all the calls it may make (attempts, 4), to find as many quotas used up
 //	wrong        of the others, those for which a project had room within max_wait (10s) of their arrival: the simulated Google would have taken
 //	             the same prompt, by its own counters. Room that another request took is none, so it is looked for when it is lost, at
-//	             the last instant of each of Google's minutes, and when max_wait is over
+//	             the last instant of each of Google's minutes, and
+//	             when max_wait is over. In a rush it may be what is left of a minute of the clock's: the gateway counts over the last
+//	             sixty seconds, to be right whichever minute Google counts by, so of a rush not everything is promised
 //	p50, p99     how long requests that were served had stood in line
 //	took         real time
 //

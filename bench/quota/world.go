@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
@@ -35,6 +36,7 @@ type setup struct {
 	keys     int              // of each project; the gateway is not told which are of one
 	users    bool             // each project has an OAuth user on Vertex AI instead
 	real     googlesim.Limits // what Google allows each project
+	sliding  bool             // Google counts over the last sixty seconds, not from full minute to full minute
 	classic  bool             // Google refuses calls in the classic form, which names the project
 	limits   []rotator.Limit  // what the operator has configured
 	drift    bool             // affinity is off
@@ -53,7 +55,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, s setup) *world {
-	w := &world{setup: s, t: t, google: googlesim.New(googlesim.Options{Pace: 100 * time.Millisecond})}
+	w := &world{setup: s, t: t, google: googlesim.New(googlesim.Options{Pace: 100 * time.Millisecond, SlidingMinute: s.sliding})}
 	w.google.SetLimits("", "*", s.real)
 	for p := range s.projects {
 		if s.classic {
@@ -155,10 +157,12 @@ func (w *world) restart() {
 	w.open()
 }
 
+// close ends the accounts and what they have under way.
 func (w *world) close() {
 	for _, a := range w.accounts {
 		a.Account.Close()
 	}
+	synctest.Wait()
 }
 
 // A call takes this long to arrive, some longer than others, so that many are under way at once and Google counts them in another
@@ -172,8 +176,14 @@ const (
 type distant struct{ http.RoundTripper }
 
 func (d distant) RoundTrip(r *http.Request) (*http.Response, error) {
-	time.Sleep(nearest + rand.N(farthest-nearest)) //nolint:gosec // chance, not secrecy
-	return d.RoundTripper.RoundTrip(r)
+	travel := time.NewTimer(nearest + rand.N(farthest-nearest)) //nolint:gosec // chance, not secrecy
+	defer travel.Stop()
+	select {
+	case <-travel.C:
+		return d.RoundTripper.RoundTrip(r)
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
 }
 
 // calls are those that Google has had for an answer.

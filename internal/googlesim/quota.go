@@ -56,7 +56,7 @@ func (s *Server) Room(b Backend, project, model string, tokens int64) bool {
 	if known := s.quota.windows[quotaKey{project, model}]; known != nil {
 		w = *known
 	}
-	w.roll(b, s.now())
+	w.roll(b, s.now(), s.quota.sliding)
 	_, over := w.exceeds(l, tokens)
 	return !over
 }
@@ -72,11 +72,18 @@ type quotaKey struct{ project, model string }
 type window struct {
 	minute           time.Time
 	requests, tokens int64
+	recent           []spending // in the last sixty seconds, oldest first; only where the minute slides
 	dayEnd           time.Time
 	dayRequests      int64
 }
 
+type spending struct {
+	at     time.Time
+	tokens int64
+}
+
 type quota struct {
+	sliding bool
 	mu      sync.Mutex
 	rules   map[string][]quotaRule // by project
 	paid    map[string]bool        // projects
@@ -84,7 +91,8 @@ type quota struct {
 	windows map[quotaKey]*window
 }
 
-func (q *quota) init() {
+func (q *quota) init(sliding bool) {
+	q.sliding = sliding
 	q.rules, q.windows = map[string][]quotaRule{}, map[quotaKey]*window{}
 	q.paid, q.classic = map[string]bool{}, map[string]bool{}
 }
@@ -123,6 +131,9 @@ func (q *quota) take(c *exchange, tokens int64, now time.Time) *excess {
 	w.requests++
 	w.tokens += tokens
 	w.dayRequests++
+	if q.sliding {
+		w.recent = append(w.recent, spending{now, tokens})
+	}
 	return nil
 }
 
@@ -144,13 +155,15 @@ func (q *quota) window(key quotaKey, b Backend, now time.Time) *window {
 		w = &window{}
 		q.windows[key] = w
 	}
-	w.roll(b, now)
+	w.roll(b, now, q.sliding)
 	return w
 }
 
 // roll begins anew where the minute or the day is over.
-func (w *window) roll(b Backend, now time.Time) {
-	if minute := now.Truncate(time.Minute); !minute.Equal(w.minute) {
+func (w *window) roll(b Backend, now time.Time, sliding bool) {
+	if sliding {
+		w.slide(now)
+	} else if minute := now.Truncate(time.Minute); !minute.Equal(w.minute) {
 		w.minute, w.requests, w.tokens = minute, 0, 0
 	}
 	if !now.Before(w.dayEnd) {
@@ -158,6 +171,19 @@ func (w *window) roll(b Backend, now time.Time) {
 		if b == CodeAssist {
 			w.dayEnd = now.Add(24 * time.Hour)
 		}
+	}
+}
+
+// slide lets go of what is a minute old. The minute begins with the oldest of the rest.
+func (w *window) slide(now time.Time) {
+	for len(w.recent) > 0 && !now.Before(w.recent[0].at.Add(time.Minute)) {
+		w.requests--
+		w.tokens -= w.recent[0].tokens
+		w.recent = w.recent[1:]
+	}
+	w.minute = now
+	if len(w.recent) > 0 {
+		w.minute = w.recent[0].at
 	}
 }
 

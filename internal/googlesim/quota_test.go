@@ -312,3 +312,29 @@ func TestCallsSayWhichQuotaRefusedThem(t *testing.T) {
 		}
 	}
 }
+
+// TestMinuteMaySlide checks quotas of a minute that is the last sixty seconds.
+func TestMinuteMaySlide(t *testing.T) {
+	for quota, limits := range map[string]Limits{"rpm": {RPM: 2}, "tpm": {TPM: 5}} {
+		c := noon()
+		s := newTestServer(t, Options{Now: c.Now, SlidingMinute: true})
+		s.AddKey("key", "p")
+		s.SetLimits("p", three, limits)
+		a := asker{s, t, Developer, three}
+		c.now = c.now.Add(40 * time.Second)
+		a.want(200)
+		c.now = c.now.Add(15 * time.Second)
+		a.want(200)
+		c.now = c.now.Add(44 * time.Second) // the clock's minute is over
+		if a.Room(Developer, "p", three, 2) {
+			t.Errorf("%s: there is room", quota)
+		}
+		a.want(429, "Please retry in 1s.")
+		c.now = c.now.Add(time.Second)
+		if !a.Room(Developer, "p", three, 2) {
+			t.Errorf("%s: there is no room", quota)
+		}
+		a.want(200)
+		a.want(429, "Please retry in 15s.")
+	}
+}

@@ -33,6 +33,9 @@ type Options struct {
 	// TrustSignatures accepts every well-formed thought signature instead of only those this package issued. For recorded
 	// requests.
 	TrustSignatures bool
+	// SlidingMinute counts the quotas of a minute over the last sixty seconds, instead of from full minute to full minute: which of the
+	// two Google does is not documented.
+	SlidingMinute bool
 	// CloudCallIDs lets Vertex AI and Code Assist accept functionCall.id and functionResponse.id, as some deployments do.
 	CloudCallIDs bool
 }
@@ -64,7 +67,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{opts: o, now: o.Now}
 	s.accounts.init()
-	s.quota.init()
+	s.quota.init(o.SlidingMinute)
 	s.quirks.Store(new(Quirks))
 	s.prompts.init()
 	return s
