@@ -43,8 +43,8 @@ func (e *estimates) correct(tokens int64) int64 {
 		return tokens
 	}
 	counted, estimated := unpack(e.sums.Load())
-	correction := float64(counted+estimatesPrior) / float64(estimated+estimatesPrior)
-	return int64(math.Round(float64(tokens) * min(max(correction, 1./maxCorrection), maxCorrection)))
+	correction := min(max((counted+estimatesPrior)/(estimated+estimatesPrior), 1./maxCorrection), maxCorrection)
+	return int64(float64(tokens)*float64(correction) + 0.5)
 }
 
 func unpack(sums uint64) (counted, estimated float32) {

@@ -131,8 +131,10 @@ func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, after use, shor
 	if short = f.missing(now, &limit); short.state != "" {
 		return b, after, short, false
 	}
-	if short, ok = f.squeeze(now, tokens, &limit); !ok {
-		return b, after, short, false
+	if limit.TPM|limit.TPD != 0 {
+		if short, ok = f.squeeze(now, tokens, &limit); !ok {
+			return b, after, short, false
+		}
 	}
 	f.day.calls++
 	f.day.tokens += tokens

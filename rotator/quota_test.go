@@ -422,6 +422,9 @@ func TestTokensOfADayAreCounted(t *testing.T) {
 			if e := refused(t, p, Query{Model: "m", Tokens: 50}); e.RetryAfter != time.Until(nextMidnight(time.Now())) {
 				t.Errorf("day %d: cause %v, retry after %v, want when the day ends", day, e.Cause, e.RetryAfter)
 			}
+			if e := refused(t, p, Query{Model: "m", Tokens: 101}); e.RetryAfter != 0 {
+				t.Errorf("day %d: retry after %v, though no day has room for so much", day, e.RetryAfter)
+			}
 			if a := p.Allowances("m").Tokens; a.Limit != 100 || a.Remaining != 40 || a.Reset != time.Until(nextMidnight(time.Now())) {
 				t.Errorf("day %d: %+v", day, a)
 			}
