@@ -57,6 +57,8 @@ func TestAFailedReloadLeavesTheRunningHandlersAccountsAlone(t *testing.T) {
 		"the third secret is bad":  inline("first", "second", "not a key"),
 		"a limit is bad":           strings.Replace(inline("first", "second"), "{", `{"limit": [{"model": "["}], `, 1),
 		"there is no such policy":  strings.Replace(inline("first", "second"), "{", `{"policy": {"policy": "luck"}, `, 1),
+		"there is no such state":   strings.Replace(inline("first", "second"), "{", `{"state": {"state": "redis"}, `, 1),
+		"hedge is too much":        strings.Replace(inline("first", "second"), "{", `{"hedge": 200, `, 1),
 		"there is no such setting": strings.Replace(inline("first", "second"), "{", `{"luck": true, `, 1),
 	} {
 		if _, _, err := load(t, config); err == nil {
@@ -132,6 +134,17 @@ func TestEveryPolicyCanBeLoaded(t *testing.T) {
 		config := strings.Replace(inline("key"), "{", fmt.Sprintf(`{"policy": {"policy": %q}, `, policy), 1)
 		if _, _, err := load(t, config); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestEveryOptionOfTheRotationCanBeLoaded(t *testing.T) {
+	for _, options := range []string{
+		`"state": {"state": "storage"}`, `"state": {"state": "memory"}`, `"affinity": 0`, `"affinity": 60000000000`, `"hedge": 5`,
+		`"retry": {"max_wait": 0}`, `"retry": {"max_wait": 60000000000, "queue": 1}`,
+	} {
+		if _, _, err := load(t, strings.Replace(inline("key"), "{", "{"+options+", ", 1)); err != nil {
+			t.Errorf("%s: %v", options, err)
 		}
 	}
 }

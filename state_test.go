@@ -201,6 +201,32 @@ func TestWhatIsKeptAndCannotBeReadIsReportedAndIgnored(t *testing.T) {
 	}
 }
 
+func TestValidatingReadsWhatIsKeptAndWritesNothing(t *testing.T) {
+	o := newOperated(t)
+	o.addUsers()
+	adapted := o.config(everyKind)
+	o.run(adapted)
+	o.asked(10, http.StatusOK, "")
+	o.stop()
+	kept, calls := o.objects(), o.google.Count(googlesim.Match{})
+	if len(kept) != 5 {
+		t.Fatalf("%d accounts are kept", len(kept))
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(adapted, &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(&config); err != nil {
+		t.Fatal(err)
+	}
+	if after := o.objects(); !maps.Equal(after, kept) {
+		t.Errorf("it is kept\n%v\nbefore\n%v", after, kept)
+	}
+	if n := o.google.Count(googlesim.Match{}); n != calls {
+		t.Errorf("Google had %d calls", n-calls)
+	}
+}
+
 // requests is how many requests the admin endpoint shows for all accounts, and how many of the day's quota are used.
 func (o *operated) requests() (made, used int) {
 	o.Helper()
