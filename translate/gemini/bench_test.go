@@ -59,3 +59,15 @@ func BenchmarkEncode(b *testing.B) {
 		b.SetBytes(int64(len(e.Body)))
 	}
 }
+
+// BenchmarkLessons is what it costs to ask what is known about a large request once anything has been learned.
+func BenchmarkLessons(b *testing.B) {
+	req, m, l := longRequest(), model(b, newest), NewLessons()
+	l.Learn(req, here, m, Remedies{NoIDs: true, Parameters: SchemaLite})
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := l.Remedies(req, here, m); r.Parameters != SchemaLite {
+			b.Fatal(r)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -368,4 +369,23 @@ func TestLessonsAreBounded(t *testing.T) {
 	if n := len(l.young) + len(l.old); n > 2*maxLessons || n < maxLessons {
 		t.Errorf("%d lessons are kept", n)
 	}
+}
+
+// Requests learn and ask at the same time; the race detector looks on.
+func TestLessonsOfManyRequestsAtOnce(t *testing.T) {
+	l, m := NewLessons(), model(t, newest)
+	req := toolTalk("YWFh", "", "")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 50 {
+				place := Place{Host: fmt.Sprint(j)}
+				l.Learn(req, place, m, Remedies{Unsigned: i + 1, NoIDs: true})
+				if r := l.Remedies(req, place, m); !r.NoIDs || r.Unsigned < i+1 {
+					t.Errorf("%+v, just after more was learned", r)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
