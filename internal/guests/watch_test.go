@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,7 @@ type watched struct {
 
 	t       *testing.T
 	dir     string
-	changes int
+	changes atomic.Int64
 	logs    *observer.ObservedLogs
 }
 
@@ -43,7 +44,7 @@ func watch(t *testing.T, files map[string]string, paths ...string) *watched {
 	}
 	core, logs := observer.New(zap.DebugLevel)
 	w.logger, w.logs = zap.New(core), logs
-	go w.Watch(t.Context(), func() { w.changes++ })
+	go w.Watch(t.Context(), func() { w.changes.Add(1) })
 	return w
 }
 
@@ -96,8 +97,8 @@ func (w *watched) after(looks int, values string, changes, errors int) {
 	for _, secret := range w.Secrets() {
 		got = append(got, secret.Value)
 	}
-	if strings.Join(got, " ") != values || w.changes != changes {
-		w.t.Errorf("values %q after %d changes, want %q after %d", got, w.changes, values, changes)
+	if strings.Join(got, " ") != values || w.changes.Load() != int64(changes) {
+		w.t.Errorf("values %q after %d changes, want %q after %d", got, w.changes.Load(), values, changes)
 	}
 	if n := w.logs.FilterLevelExact(zap.ErrorLevel).Len(); n != errors {
 		w.t.Errorf("%d errors in the log, want %d: %v", n, errors, w.logs.All())
@@ -212,7 +213,7 @@ func TestASwapOfSymbolicLinksIsAChange(t *testing.T) {
 		}
 		core, logs := observer.New(zap.DebugLevel)
 		w.logger, w.logs = zap.New(core), logs
-		go w.Watch(t.Context(), func() { w.changes++ })
+		go w.Watch(t.Context(), func() { w.changes.Add(1) })
 		w.after(3, "key-1", 0, 0)
 		w.link("..2", "..data")
 		w.after(1, "key-2", 1, 0)
@@ -259,14 +260,14 @@ func TestWatchingEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := FileCredentials{}
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := false
+		var ended atomic.Bool
 		go func() {
 			f.Watch(ctx, func() {})
-			ended = true
+			ended.Store(true)
 		}()
 		synctest.Wait()
 		cancel()
-		if synctest.Wait(); !ended {
+		if synctest.Wait(); !ended.Load() {
 			t.Error("it goes on")
 		}
 	})
