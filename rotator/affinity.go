@@ -88,10 +88,10 @@ func (a *Affinity) seat(ix *index, numbers map[string]int32, candidates int) {
 	}
 }
 
-// home is the member that served a conversation last; -1 for none.
+// home is the member that served the call's conversation last; -1 for none.
 func (ix *index) home(now time.Time, q *Query) int32 {
 	o := &ix.pool.options
-	if q.Conversation == 0 || o.Affinity == nil || o.AffinityFor <= 0 {
+	if o.Affinity == nil || o.AffinityFor <= 0 {
 		return -1
 	}
 	s, known := o.Affinity.last(conversation{q.Conversation, ix.seats.model})
@@ -121,16 +121,16 @@ func (ix *index) stay(now time.Time, q *Query, home int32, c *choice) bool {
 			return false
 		}
 	}
-	if ix.book(entry{rank: ix.floor, id: id}, m, now, q.Tokens, c) != taken {
+	if ix.book(entry{rank: ix.floor, id: id}, m, now.UnixNano(), q.Tokens, c) != taken {
 		return false
 	}
 	c.why = byAffinity
 	return true
 }
 
-// settleDown remembers who serves a conversation.
+// settleDown remembers who serves the call's conversation.
 func (ix *index) settleDown(now time.Time, q *Query, c *choice) {
-	if o := &ix.pool.options; q.Conversation != 0 && o.Affinity != nil && o.AffinityFor > 0 {
+	if o := &ix.pool.options; o.Affinity != nil && o.AffinityFor > 0 {
 		o.Affinity.note(conversation{q.Conversation, ix.seats.model}, served{c.candidate.Account.id, now.UnixNano()})
 	}
 }

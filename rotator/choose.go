@@ -27,7 +27,10 @@ const (
 // choose finds a candidate for a call and counts the call against its group, or says why there is none. The changes are to be told
 // once no lock is held.
 func (ix *index) choose(now time.Time, q *Query, c *choice) (*Exhausted, []Change) {
-	home := ix.home(now, q)
+	home := int32(-1)
+	if q.Conversation != 0 {
+		home = ix.home(now, q)
+	}
 	ix.mu.Lock()
 	ix.used = now.UnixNano()
 	ix.wakeUp(now)
@@ -40,7 +43,7 @@ func (ix *index) choose(now time.Time, q *Query, c *choice) (*Exhausted, []Chang
 		ix.news = nil
 	}
 	ix.mu.Unlock()
-	if exhausted == nil {
+	if exhausted == nil && q.Conversation != 0 {
 		ix.settleDown(now, q, c)
 	}
 	return exhausted, news
@@ -134,15 +137,14 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choic
 		}
 		return found
 	}
-	return ix.book(head, m, now, q.Tokens, c)
+	return ix.book(head, m, now.UnixNano(), q.Tokens, c)
 }
 
 // book counts the call against a lane, and as one under way, if the lane's facts allow it, else it puts the lane where it belongs.
-func (ix *index) book(head, m entry, now time.Time, tokens int64, c *choice) finding {
+func (ix *index) book(head, m entry, now, tokens int64, c *choice) finding {
 	l := &ix.lanes[head.id]
 	f := l.current(ix.model)
-	nanos := now.UnixNano()
-	b, after, short, ok := f.reserve(nanos, tokens, &ix.limits)
+	b, after, short, ok := f.reserve(now, tokens, &ix.limits)
 	switch {
 	case short.state != "":
 		ix.move(head.id, classOf(short), short.until)
@@ -165,7 +167,7 @@ func (ix *index) book(head, m entry, now time.Time, tokens int64, c *choice) fin
 		ix.enqueue(head.id)
 	}
 	if l.to-l.from > 1 { // else there is no order to keep
-		ix.use(l, m, nanos)
+		ix.use(l, m, now)
 	}
 	return taken
 }

@@ -157,7 +157,7 @@ func (ix *index) enqueue(id int32) {
 	l := &ix.lanes[id]
 	s := Standing{Index: ix.members[l.from].index, Weight: l.weight, Load: l.load, Left: l.left, Last: l.last, Floor: ix.floor}
 	if ix.pool.volatile {
-		ix.inspect(&s, l, l.from, l.to)
+		s = ix.inspect(s, l, l.from, l.to)
 	}
 	rank := ix.rank(s)
 	ix.ready.set(entry{rank: rank, turn: l.last, id: id})
@@ -183,20 +183,21 @@ func (ix *index) enqueueMember(l *lane, id int32) {
 	m := &ix.members[id]
 	s := Standing{Index: m.index, Weight: max(m.candidate.Weight, 1), Load: m.load, Last: m.last, Floor: l.floor}
 	if ix.pool.volatile {
-		ix.inspect(&s, l, id, id+1)
+		s = ix.inspect(s, l, id, id+1)
 	}
 	rank := ix.rank(s)
 	l.ready.set(entry{rank: rank, turn: m.last, id: id - l.from})
 }
 
 // inspect adds what only volatile policies want to know, of members of a lane.
-func (ix *index) inspect(s *Standing, l *lane, from, to int32) {
+func (ix *index) inspect(s Standing, l *lane, from, to int32) Standing {
 	s.Credential = ix.members[from].candidate.Credential
 	for _, m := range ix.members[from:to] {
 		s.Errors += m.candidate.errors.Load()
 		s.InFlight += m.candidate.inFlight.Load()
 	}
 	s.RPMLeft, s.RPDLeft, s.TPMLeft = l.current(ix.model).rest(time.Now().UnixNano(), &ix.limits)
+	return s
 }
 
 // rerank asks the policy again about a choice whose call is over.

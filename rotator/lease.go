@@ -10,7 +10,6 @@ import (
 // Lease is one account for one call, and for the same call again with a fresh token. Except for Settle, it is for one goroutine
 // at a time.
 type Lease struct {
-	pool     *Pool
 	index    *index
 	choice   choice
 	tried    *Tried
@@ -62,8 +61,8 @@ func (l *Lease) Decide(f *Fault, a Attempts) Decision {
 	today := l.choice.facts.today(now.UnixNano())
 	return Decide(f, a, Env{
 		Now:         now,
-		CooldownMin: l.pool.options.CooldownMin,
-		CooldownMax: l.pool.options.CooldownMax,
+		CooldownMin: l.index.pool.options.CooldownMin,
+		CooldownMax: l.index.pool.options.CooldownMax,
 		Streak:      l.choice.facts.refusals(l.began),
 		Today:       today.calls,
 		TodayTokens: today.tokens,
@@ -92,7 +91,7 @@ func (l *Lease) Settle(o Outcome) {
 		c.errors.Add(1)
 	}
 	if o.Decision.Mark != MarkNothing {
-		l.pool.mark(l, &o.Decision, time.Now())
+		l.index.pool.mark(l, &o.Decision, time.Now())
 	}
 	if o.Decision.Mark == MarkGroup || l.choice.booking.last {
 		c.Account.urgent()
@@ -102,17 +101,17 @@ func (l *Lease) Settle(o Outcome) {
 	if look {
 		now := time.Now()
 		l.index.giveBack(l.choice.lane, now)
-		if ix := l.pool.view.Load().indexes[l.index.model]; ix != nil && ix != l.index { // it was made anew meanwhile
+		if ix := l.index.pool.view.Load().indexes[l.index.model]; ix != nil && ix != l.index { // it was made anew meanwhile
 			ix.giveBackTo(l.choice.facts, now)
 		}
 	}
-	if l.pool.volatile {
+	if l.index.pool.volatile {
 		l.index.rerank(&l.choice)
 	}
 	o.Decision.silent = o.Decision.silent && o.Called // a token that could not be had says nothing about the backend
 	l.tried.add(c, &o.Decision)
 	if look || o.Decision.Mark != MarkNothing {
-		l.pool.options.Models.bell.settled(l, look)
+		l.index.pool.options.Models.bell.settled(l, look)
 	}
 }
 

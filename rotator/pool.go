@@ -203,7 +203,7 @@ func (p *Pool) lease(ix *index, chosen *choice, q *Query, now time.Time) *Lease 
 	if p.options.Hedge > 0 && chosen.why != byHedge && q.Tried.empty() {
 		p.hedges.Earn()
 	}
-	return &Lease{pool: p, index: ix, choice: *chosen, tried: q.Tried, estimate: q.Tokens, began: now.UnixNano()}
+	return &Lease{index: ix, choice: *chosen, tried: q.Tried, estimate: q.Tokens, began: now.UnixNano()}
 }
 
 func (p *Pool) tell(news []Change) {
