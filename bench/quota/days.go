@@ -46,7 +46,7 @@ func scenarios(begin time.Time, days int) []scenario {
 	slidingApart.sliding, slidingKnown.sliding = true, true
 
 	once, thrice, rush := demand{times: 1, burst: 1}, demand{times: 3, burst: 1}, demand{times: 3, burst: 1, rush: true}
-	var all []scenario
+	all := make([]scenario, 0, 16)
 	for _, d := range []demand{once, {times: 1, burst: 60}, thrice, {times: 3, burst: 60}} {
 		all = append(all, scenario{name: "limit configured", demand: d, setup: known},
 			scenario{name: "nothing configured", demand: d, setup: apart})
@@ -293,13 +293,14 @@ func (o *outcome) misses() []string {
 
 // daysColumns are explained in the documentation of the command.
 var daysColumns = []string{
-	"demand", "setup", "asked", "capacity", "served", "of capacity", "calls", "refused", "most", "late", "Jain", "429s", "spent", "wrong", "p50", "p99",
-	"took",
+	"demand", "setup", "asked", "capacity", "served", "of capacity", "calls", "refused", "most", "late", "Jain", "429s", "spent", "wrong", "p50",
+	"p99", "took",
 }
 
 func (o *outcome) row(out table) {
 	total, most := o.refusals()
 	out.row(o.demand.String(), o.name, number(o.asked), number(o.capacity), number(o.served), percent(o.served, o.capacity),
 		number(o.calls), number(total), number(most), percent(o.late, o.calls), fmt.Sprintf("%.4f", jain(o.shares)),
-		number(o.turned), number(o.spent), number(o.wrongly), seconds(percentile(o.waits, 0.5)), seconds(percentile(o.waits, 0.99)), seconds(o.took))
+		number(o.turned), number(o.spent), number(o.wrongly),
+		seconds(percentile(o.waits, 0.5)), seconds(percentile(o.waits, 0.99)), seconds(o.took))
 }

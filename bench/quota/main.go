@@ -21,11 +21,11 @@
 //	Jain         Jain's index of fairness over the calls that each project served; 1 is equal
 //	429s         requests that the gateway answered with 429
 //	spent        of these, those for which the gateway had made all the calls it may make (attempts, 4), to find as many quotas used up
-//	wrong        of the others, those for which a project had room within max_wait (10s) of their arrival: the simulated Google would have taken
-//	             the same prompt, by its own counters. Room that another request took is none, so it is looked for when it is lost, at
-//	             the last instant of each of Google's minutes, and
-//	             when max_wait is over. In a rush it may be what is left of a minute of the clock's: the gateway counts over the last
-//	             sixty seconds, to be right whichever minute Google counts by, so of a rush not everything is promised
+//	wrong        of the others, those for which a project had room within max_wait (10s) of their arrival: the simulated Google would have
+//	             taken the same prompt, by its own counters. Room that another request took is none, so it is looked for when it is
+//	             lost, at the last instant of each of Google's minutes, and when max_wait is over. In a rush it may be what is left of a
+//	             minute of the clock's: the gateway counts over the last sixty seconds, to be right whichever minute Google counts by;
+//	             so of a rush not everything is promised
 //	p50, p99     how long requests that were served had stood in line
 //	took         real time
 //
