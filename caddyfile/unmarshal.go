@@ -58,7 +58,7 @@ import (
 //	    first_token_timeout <duration>
 //	    idle_timeout        <duration>
 //
-//	    # state
+//	    # what outlives the process
 //	    state storage|memory
 //	}
 //

@@ -273,9 +273,11 @@ func TestWhatChangesWhileItIsWrittenIsWrittenAgain(t *testing.T) {
 		h := keep(t, store, "one")
 		h.call()
 		time.Sleep(saveEvery - store.latency/2) // loading took as long: a write is under way, and what it writes is fixed
+		store.mu.Lock()
 		if store.active != 1 {
-			t.Fatal("no write is under way")
+			t.Error("no write is under way")
 		}
+		store.mu.Unlock()
 		h.call()
 		time.Sleep(10 * saveEvery)
 		if n := store.requests(t, "one"); n != 2 {
