@@ -1,7 +1,6 @@
 package rotator
 
 import (
-	"cmp"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -95,7 +94,6 @@ func (g *Group) join(other *Group, now int64) bool {
 	defer from.mu.Unlock()
 	from.joined.Store(into)
 	into.take(from.models, now)
-	into.consumer = cmp.Or(into.consumer, from.consumer)
 	from.models = nil
 	from.changes.Add(1)
 	into.changes.Add(1)
