@@ -59,14 +59,26 @@ func TestTurnsOfAConversationBelongTogether(t *testing.T) {
 		"the same words moved": of(`{"role":"system","content":"Be brief.Hello"},{"role":"user","content":""}`, weather),
 		"a picture with it":    of(system+","+picture("AAAA"), weather),
 		"another picture":      of(system+","+picture("AAAB"), weather),
-		"another role":         of(`{"role":"user","content":"Be brief."},`+hello, weather),
 	} {
 		if other == first {
 			t.Errorf("%s: the same conversation", name)
 		}
 	}
-	if of(picture("AAAA")) == of(picture("AAAB")) {
-		t.Error("pictures are not told apart")
+	parts := func(first, second string) string {
+		return `{"role":"user","content":[{"type":"text","text":"` + first + `"},{"type":"text","text":"` + second + `"}]}`
+	}
+	described := func(words string) string {
+		return strings.Replace(weather, `"name"`, `"description":"`+words+`","name"`, 1)
+	}
+	for name, pair := range map[string][2]uint64{
+		"pictures":     {of(picture("AAAA")), of(picture("AAAB"))},
+		"pieces":       {of(parts("ab", "c")), of(parts("a", "bc"))},
+		"roles":        {of(system + "," + hello), of(strings.Replace(system, "system", "assistant", 1) + "," + hello)},
+		"descriptions": {of(hello, described("Today's weather.")), of(hello, described("Tomorrow's weather."))},
+	} {
+		if pair[0] == pair[1] {
+			t.Errorf("%s are not told apart", name)
+		}
 	}
 }
 
