@@ -195,3 +195,26 @@ func TestClientsThatWereServedAreForgottenInTheEnd(t *testing.T) {
 		empty(t, p)
 	})
 }
+
+func TestNobodySavesUpByStayingAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", RPM: 1}}, Queue: 1000})
+		call(t, p, "m")
+		tickets := make(map[string][]*Ticket)
+		for range 100 {
+			tickets["early"] = append(tickets["early"], join(t, p, Query{Model: "m", Client: "early"}, 100*time.Hour))
+		}
+		grants(t, tickets, 50)
+		for range 50 {
+			tickets["late"] = append(tickets["late"], join(t, p, Query{Model: "m", Client: "late"}, 100*time.Hour))
+		}
+		if n := count(grants(t, tickets, 20)); n["early"] < 9 || n["early"] > 11 {
+			t.Errorf("served %v, want half each", n)
+		}
+		for _, list := range tickets {
+			for _, ticket := range list {
+				ticket.Leave()
+			}
+		}
+	})
+}
