@@ -107,6 +107,27 @@ func (s *shelf) fail(id string, err error) {
 	s.fails[id] = err
 }
 
+// set changes how the shelf behaves.
+func (s *shelf) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// tried is how often anything was loaded or saved, or would have been.
+func (s *shelf) tried() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries
+}
+
+// worked is for how long anything was done.
+func (s *shelf) worked() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy
+}
+
 // saved is when an object was saved.
 func (s *shelf) saved(id string) []time.Time {
 	s.mu.Lock()
@@ -364,7 +385,7 @@ func TestLoadingIsDoneSideBySideAndWithinItsTime(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			store := newShelf("a")
-			store.latency, store.dead = c.latency, c.dead
+			store.set(func() { store.latency, store.dead = c.latency, c.dead })
 			start := time.Now()
 			h := keep(t, store, ids...)
 			if took := time.Since(start); took > c.most {
@@ -373,7 +394,7 @@ func TestLoadingIsDoneSideBySideAndWithinItsTime(t *testing.T) {
 			if lines := h.logged(zap.ErrorLevel); len(lines) != c.errors {
 				t.Errorf("%s: the log says %q", name, lines)
 			}
-			store.latency, store.dead = 0, false
+			store.set(func() { store.latency, store.dead = 0, false })
 			h.end()
 		})
 	}
