@@ -28,18 +28,26 @@ var complaints = []struct {
 	{regexp.MustCompile(`^function calling with a response mime type`), gemini.ComplaintJSONMode},
 
 	{regexp.MustCompile(`^(?:unable to submit request because )?thinking[ _]level(?: (?P<level>\w+))? is not supported`), gemini.ComplaintLevel},
-	{regexp.MustCompile(`^'(?P<level>\w+)' is not a supported thinking level for this model\. allowed values are: (?P<levels>[\w, ]+)`),
-		gemini.ComplaintLevel},
-	{regexp.MustCompile(`^the thinking budget \((?P<budget>-?\d{1,9})\) is invalid\. please choose a value between (?P<least>\d{1,9}) and (?P<most>\d{1,9})`),
-		gemini.ComplaintBudget},
+	{
+		regexp.MustCompile(`^'(?P<level>\w+)' is not a supported thinking level for this model\. allowed values are: (?P<levels>[\w, ]+)`),
+		gemini.ComplaintLevel,
+	},
+	{
+		regexp.MustCompile(`^the thinking budget \((?P<budget>-?\d{1,9})\) is invalid\. please choose a value between (?P<least>\d{1,9}) and (?P<most>\d{1,9})`),
+		gemini.ComplaintBudget,
+	},
 	{regexp.MustCompile(`^thinking[ _]budget is not supported`), gemini.ComplaintBudget},
 	{regexp.MustCompile(`^budget 0 is invalid`), gemini.ComplaintDisable},
-	{regexp.MustCompile(`^unable to submit request because (?:the model does not support setting thinking_budget to 0|thinking can't be disabled)`),
-		gemini.ComplaintDisable},
+	{
+		regexp.MustCompile(`^unable to submit request because (?:the model does not support setting thinking_budget to 0|thinking can't be disabled)`),
+		gemini.ComplaintDisable,
+	},
 	{regexp.MustCompile(`^thinking(?:_config)? is not supported`), gemini.ComplaintThinking},
 
-	{regexp.MustCompile(`^invalid json payload received\. unknown name "(?P<field>parameters_?json_?schema|response_?json_?schema)"`),
-		gemini.ComplaintSchema},
+	{
+		regexp.MustCompile(`^invalid json payload received\. unknown name "(?P<field>parameters_?json_?schema|response_?json_?schema)"`),
+		gemini.ComplaintSchema,
+	},
 	{regexp.MustCompile(`^invalid json payload received\. unknown name "[^"]*" at '(?P<field>[^']*)'`), gemini.ComplaintSchema},
 	{regexp.MustCompile(`^invalid value at '(?P<field>[^']*)'`), gemini.ComplaintSchema},
 	{regexp.MustCompile(`^\* generatecontentrequest\.(?P<field>[^\n]*?): `), gemini.ComplaintSchema},

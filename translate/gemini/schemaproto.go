@@ -281,7 +281,7 @@ func (w *protoWriter) anyOf(s *schemaNode, options []subschema, depth int) *prot
 
 // anyType rewrites a schema of several types.
 func (w *protoWriter) anyType(s *schemaNode, types []string, nullable bool, depth int) *protoSchema {
-	var list []*protoSchema
+	list := make([]*protoSchema, 0, len(types))
 	for i, t := range types {
 		one := s.with(keyword{name: "type", value: appendQuote(nil, t)})
 		if i > 0 {

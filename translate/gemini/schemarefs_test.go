@@ -71,7 +71,7 @@ func TestSchemasThatAreABurden(t *testing.T) {
 		"a chain of references":      `{"$ref":"#/$defs/d0","$defs":{` + many(n, `"d%d":{"properties":{"p":{"$ref":"#/$defs/d%d"}},"required":["p"]},`) + `"z":{}}}`,
 		"a chain of allOf":           `{"$ref":"#/$defs/d0","$defs":{` + many(n, `"d%d":{"type":"object","allOf":[{"$ref":"#/$defs/d%d"},{}]},`) + `"z":{}}}`,
 		"many parts":                 `{"allOf":[` + many(n, `{"properties":{"p%d":{"const":%d}},"required":["a"]},`) + `{}]}`,
-		"many pointers":              `{"properties":{` + many(n, `"p%d":{"$ref":"#/properties/p%d/items"},`) + `"z":{"items":{}}}}`,
+		"many pointers":              `{"properties":{` + many(n, `"p%d":{"items":{"title":"%d"}},`) + many(n, `"r%[1]d":{"$ref":"#/properties/p%[1]d/items"},`) + `"z":{}}}`,
 		"one name for many":          `{"properties":{` + many(250, `"p%d":{"items":{"type":"string","title":"%d"}},`) + many(250, `"r%[1]d":{"$ref":"#/properties/p%[1]d/items"},`) + `"z":{}}}`,
 		"many keywords":              `{"allOf":[{` + many(n, `"k%d":%d,`) + `"z":1},{` + many(n, `"l%d":%d,`) + `"z":1}]}`,
 		"many objects of many kinds": `{"anyOf":[{"$ref":"#/$defs/x"},` + many(50, `{"properties":{"p%d":{},"q%d":{}},"required":["p"]},`) + `{}],"$defs":{"x":{"properties":{` + many(n, `"p%d":{"const":%d},`) + `"z":{}}}}}`,
@@ -82,6 +82,9 @@ func TestSchemasThatAreABurden(t *testing.T) {
 			clean, err := cleanSchema([]byte(schema))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if n := strings.Count(string(clean), `"#/$defs/items`); n > maxPointers {
+				t.Errorf("%d references to what is no definition were followed", n)
 			}
 			for _, stage := range []SchemaStage{SchemaFull, SchemaLite, SchemaProto} {
 				stage.fields(clean, true)
