@@ -96,3 +96,45 @@ func TestSchemasThatAreABurden(t *testing.T) {
 		})
 	}
 }
+
+// What is beyond the bounds is left out; what is within them is not.
+func TestBoundsOfReferences(t *testing.T) {
+	chain := func(n int, one string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, one, i, i+1)
+		}
+		return b.String()
+	}
+	for _, tt := range []struct {
+		name, within, beyond string
+		stage                SchemaStage
+		lost                 string // of what is beyond
+	}{
+		{
+			"allOf that leads on and on",
+			`{"allOf":[{"$ref":"#/$defs/d0"}],"$defs":{` + chain(60, `"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{}]},`) + `"d60":{"title":"end"}}}`,
+			`{"allOf":[{"$ref":"#/$defs/d0"}],"$defs":{` + chain(70, `"d%d":{"allOf":[{"$ref":"#/$defs/d%d"},{}]},`) + `"d70":{"title":"end"}}}`,
+			SchemaFull, `"end"`,
+		},
+		{
+			"references that lead on and on",
+			`{"$ref":"#/$defs/d0","$defs":{` + chain(60, `"d%d":{"$ref":"#/$defs/d%d"},`) + `"d60":{"properties":{"end":{}}}}}`,
+			`{"$ref":"#/$defs/d0","$defs":{` + chain(70, `"d%d":{"$ref":"#/$defs/d%d"},`) + `"d70":{"properties":{"end":{}}}}}`,
+			SchemaProto, `"end"`,
+		},
+		{
+			"keywords without end",
+			`{"allOf":[{` + chain(400, `"k%d":%d,`) + `"a":1},{` + chain(400, `"l%d":%d,`) + `"end":1}]}`,
+			`{"allOf":[{` + chain(600, `"k%d":%d,`) + `"a":1},{` + chain(600, `"l%d":%d,`) + `"end":1}]}`,
+			SchemaFull, `"end"`,
+		},
+	} {
+		if got := staged(t, tt.stage, tt.within, false); !strings.Contains(got, tt.lost) {
+			t.Errorf("%s: %s, without %s", tt.name, got, tt.lost)
+		}
+		if got := staged(t, tt.stage, tt.beyond, false); strings.Contains(got, tt.lost) {
+			t.Errorf("%s: %s, with %s", tt.name, got, tt.lost)
+		}
+	}
+}
