@@ -12,6 +12,7 @@ const (
 	EventMedia                      // Media: a picture or sound the model made
 	EventCitation                   // Citation: a source of the text so far
 	EventSignature                  // Signature: belongs to the text or thought before it
+	EventLogProbs                   // LogProbs: of tokens of the text before it
 	EventBlocked                    // Text: why the prompt was refused; a Finish with FinishFilter follows
 	EventFinish                     // Finish, and Text: Google's own words about it, if any
 	EventUsage                      // Usage of the whole request
@@ -25,6 +26,7 @@ type Event struct {
 	Call      *Call
 	Media     *Media
 	Citation  *Citation
+	LogProbs  []LogProb
 	Signature Signature // EventSignature; EventMedia may carry its own, and a call's is in the Call
 	Finish    Finish
 	Usage     Usage
@@ -50,6 +52,13 @@ func (f Finish) String() string {
 type Citation struct {
 	Start, End int
 	URI, Title string
+}
+
+// LogProb is how likely the model held a token in its place, as a natural logarithm.
+type LogProb struct {
+	Token string
+	Log   float64
+	Top   []LogProb // the likeliest tokens in that place, if the client asked for them; they have no Top of their own
 }
 
 // Usage counts tokens of one request. Prompt includes Cached; Completion includes Reasoning.

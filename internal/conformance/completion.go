@@ -17,9 +17,23 @@ type Completion struct {
 
 // Choice is one of the answers.
 type Choice struct {
-	Index        int     `json:"index"`
-	Message      Message `json:"message"`
-	FinishReason string  `json:"finish_reason"`
+	Index        int       `json:"index"`
+	Message      Message   `json:"message"`
+	LogProbs     *LogProbs `json:"logprobs"`
+	FinishReason string    `json:"finish_reason"`
+}
+
+// LogProbs are how likely the tokens of a choice were.
+type LogProbs struct {
+	Content []TokenLogProb `json:"content"`
+}
+
+// TokenLogProb is a token in its place.
+type TokenLogProb struct {
+	Token   string         `json:"token"`
+	LogProb float64        `json:"logprob"`
+	Bytes   []int          `json:"bytes"`
+	Top     []TokenLogProb `json:"top_logprobs"`
 }
 
 // Message is an answer. Content is empty where it is null.
@@ -31,6 +45,7 @@ type Message struct {
 	ToolCalls    []ToolCall   `json:"tool_calls"`
 	FunctionCall *Function    `json:"function_call"`
 	Images       []Image      `json:"images"`
+	Audio        *Audio       `json:"audio"`
 	Annotations  []Annotation `json:"annotations"`
 	ExtraContent Extra        `json:"extra_content"`
 }
@@ -61,6 +76,14 @@ type Image struct {
 	ImageURL struct {
 		URL string `json:"url"`
 	} `json:"image_url"`
+	ExtraContent Extra `json:"extra_content"`
+}
+
+// Audio is what an answer says aloud.
+type Audio struct {
+	ID        string `json:"id"`
+	Data      []byte `json:"data"`
+	ExpiresAt int64  `json:"expires_at"`
 }
 
 // Annotation is a source.

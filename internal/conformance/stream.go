@@ -63,6 +63,7 @@ type streamCheck struct {
 
 type choiceCheck struct {
 	message map[string]any
+	tokens  []any // of logprobs
 	finish  string
 	begun   bool // more than the role has come
 	// once holds what has come and must not come again.
@@ -149,6 +150,9 @@ func (s *streamCheck) choice(choice map[string]any, data []byte) {
 		s.tb.Errorf("choice %d goes on after its finish, which openai-go overwrites: %s", index, data)
 	}
 	s.delta(c, delta, data)
+	if logProbs, ok := choice["logprobs"].(map[string]any); ok {
+		c.tokens = append(c.tokens, logProbs["content"].([]any)...)
+	}
 	if finish, ok := choice["finish_reason"].(string); ok {
 		if finish == "" || len(delta) > 0 {
 			s.tb.Errorf("finish_reason %q beside a delta: %s", finish, data)
@@ -226,7 +230,11 @@ func (s *streamCheck) completion() Completion {
 		if c.finish == "" {
 			s.tb.Errorf("choice %d never finishes, at which openai-node's helper throws", i)
 		}
-		choices = append(choices, map[string]any{"index": i, "message": c.message, "finish_reason": c.finish})
+		choice := map[string]any{"index": i, "message": c.message, "finish_reason": c.finish}
+		if c.tokens != nil {
+			choice["logprobs"] = map[string]any{"content": c.tokens}
+		}
+		choices = append(choices, choice)
 	}
 	whole["choices"] = choices
 	text, err := json.Marshal(whole)

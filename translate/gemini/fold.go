@@ -56,7 +56,7 @@ func (f *Fold) Add(dst []translate.Event, r *Response) []translate.Event {
 		dst = append(dst, translate.Event{Kind: translate.EventBlocked, Text: text})
 	}
 	for i := before; i < len(dst); i++ {
-		f.visible = f.visible || dst[i].Kind != translate.EventSignature
+		f.visible = f.visible || dst[i].Kind != translate.EventSignature && dst[i].Kind != translate.EventLogProbs
 	}
 	return dst
 }
@@ -95,6 +95,9 @@ func (f *Fold) add(dst []translate.Event, wire *Candidate) []translate.Event {
 	for i := range wire.Parts {
 		c.text.begin(kindOf(&wire.Parts[i]), i == 0)
 		dst = f.part(dst, index, &wire.Parts[i])
+	}
+	if tokens := wire.LogProbs.tokens(); len(tokens) > 0 {
+		dst = append(dst, translate.Event{Kind: translate.EventLogProbs, Candidate: index, LogProbs: tokens})
 	}
 	if wire.Grounding != nil && len(wire.Grounding.Supports) > 0 {
 		c.grounding = wire.Grounding

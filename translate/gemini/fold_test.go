@@ -28,6 +28,8 @@ func told(e translate.Event) string {
 		s = fmt.Sprintf("citation %d-%d %s %s", e.Citation.Start, e.Citation.End, e.Citation.URI, e.Citation.Title)
 	case translate.EventSignature:
 		s = "signature"
+	case translate.EventLogProbs:
+		s = fmt.Sprintf("likely %v", e.LogProbs)
 	case translate.EventBlocked:
 		s = fmt.Sprintf("blocked %q", e.Text)
 	case translate.EventFinish:
@@ -154,6 +156,12 @@ func TestFold(t *testing.T) {
 			name:     "code the model ran is fenced, on lines of its own",
 			payloads: []string{candidateOf(`{"text":"run:"},{"executableCode":{"language":"PYTHON","code":"print(1)"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK","output":"1\n"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK"}}`, "STOP")},
 			want:     []string{`text "run:"`, "text \"\\n```python\\nprint(1)\\n```\\n\"", "text \"```output\\n1\\n```\\n\"", "text \"```output\\n```\\n\"", done, free},
+		}, {
+			name: "log probabilities follow their text",
+			payloads: []string{`{"candidates":[{"logprobsResult":{"chosenCandidates":[{"token":"a","tokenId":7,"logProbability":-0.5},{"token":"b"}],"topCandidates":[{"candidates":[
+				{"token":"a","logProbability":-0.5},{"token":"c","logProbability":-2}]}],"logProbabilitySum":-0.5},"content":{"parts":[{"text":"ab"}]}}]}`,
+				`{"candidates":[{"logprobsResult":{"topCandidates":[{}]}}]}`, `{"candidates":[{"logprobsResult":7,"finishReason":"STOP"}]}`},
+			want: []string{`text "ab"`, `likely [{a -0.5 [{a -0.5 []} {c -2 []}]} {b 0 []}]`, done, free},
 		}, {
 			name: "what is unknown is passed over",
 			payloads: []string{`{"candidates":[{"content":{"parts":[{"hologram":{"x":[1]}},{},{"toolCall":{"id":"1"}},null,7]},"newField":{}},null],"x":[{}]}`,

@@ -30,6 +30,7 @@ type Candidate struct {
 	FinishReason  string // empty: not finished, as far as this event tells
 	FinishMessage string
 	Grounding     *GroundingMetadata
+	LogProbs      *LogProbsResult
 }
 
 // Part is one piece of a candidate's content. A part of a kind unknown here has no field set.
@@ -111,6 +112,20 @@ type GroundingSupport struct {
 		EndIndex   int `json:"endIndex"`
 	} `json:"segment"`
 	ChunkIndices []int `json:"groundingChunkIndices"`
+}
+
+// LogProbsResult tells how likely the tokens of an event were: those that were taken, and the likeliest in the place of each.
+type LogProbsResult struct {
+	Chosen []TokenLogProb `json:"chosenCandidates"`
+	Top    []struct {
+		Candidates []TokenLogProb `json:"candidates"`
+	} `json:"topCandidates"`
+}
+
+// TokenLogProb is one token in one place.
+type TokenLogProb struct {
+	Token          string  `json:"token"`
+	LogProbability float64 `json:"logProbability"`
 }
 
 // Decode reads one payload: an answer as the Developer API and Vertex send it, or wrapped as {"response":…} as Code Assist does.
@@ -238,6 +253,8 @@ func (r *Response) candidate() error {
 			c.FinishMessage, err = r.in.text("")
 		case "groundingMetadata":
 			c.Grounding, err = optional[GroundingMetadata](&r.in)
+		case "logprobsResult":
+			c.LogProbs, err = optional[LogProbsResult](&r.in)
 		default:
 			return r.in.skip()
 		}

@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -127,29 +126,6 @@ func appendList(dst []byte, name string, entries []byte) []byte {
 	return append(dst, ']')
 }
 
-// addImage appends a picture to the list that OpenRouter introduced. OpenAI's protocol has no place for other media here.
-func (c *chatChoice) addImage(m *translate.Media) {
-	if !strings.HasPrefix(m.MIME, "image/") {
-		return
-	}
-	dst := c.images
-	if c.imageCount > 0 {
-		dst = append(dst, ',')
-	}
-	dst = append(dst, `{"index":`...)
-	dst = strconv.AppendInt(dst, int64(c.imageCount), 10)
-	dst = append(dst, `,"type":"image_url","image_url":{"url":`...)
-	if m.URI != "" {
-		dst = appendString(dst, m.URI)
-	} else {
-		dst = appendString(dst, "data:"+m.MIME+";base64,")
-		dst = base64.StdEncoding.AppendEncode(dst[:len(dst)-1], m.Data)
-		dst = append(dst, '"')
-	}
-	c.images = append(dst, "}}"...)
-	c.imageCount++
-}
-
 func (c *chatChoice) addCitation(source *translate.Citation) {
 	start, end := c.thoughts.shift(source.Start, source.End)
 	dst := c.annotations
@@ -181,7 +157,9 @@ func (w *chatWriter) body(dst []byte) []byte {
 		dst = strconv.AppendInt(dst, int64(i), 10)
 		dst = append(dst, `,"message":{`...)
 		dst = w.message(dst, &w.choices[i])
-		dst = append(dst, `},"logprobs":null,"finish_reason":`...)
+		dst = append(dst, `},"logprobs":`...)
+		dst = appendLogProbs(dst, w.choices[i].logProbs)
+		dst = append(dst, `,"finish_reason":`...)
 		dst = appendString(dst, w.choices[i].finish)
 		dst = append(dst, '}')
 	}
@@ -219,6 +197,10 @@ func (w *chatWriter) message(dst []byte, c *chatChoice) []byte {
 	if len(c.images) > 0 {
 		dst = append(dst, ',')
 		dst = appendList(dst, "images", c.images)
+	}
+	if len(c.audio.data) > 0 {
+		dst = append(dst, ',')
+		dst = w.appendAudio(dst, &c.audio)
 	}
 	if !c.signature.IsZero() {
 		dst = append(dst, ',')

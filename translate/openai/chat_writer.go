@@ -39,9 +39,10 @@ type chatChoice struct {
 	// several deltas, so each waits for the end and goes out in one.
 	images, annotations   []byte
 	imageCount, noteCount int
-	// texts and callList hold an answer that is not streamed: texts by field, calls rendered and comma-separated.
-	texts    [len(textFields)][]byte
-	callList []byte
+	audio                 audio
+	// texts, callList and logProbs hold an answer that is not streamed: texts by field, the others rendered and comma-separated.
+	texts              [len(textFields)][]byte
+	callList, logProbs []byte
 }
 
 // textField is a member of a message that grows by deltas.
@@ -84,11 +85,13 @@ func (w *chatWriter) Append(dst []byte, ev *translate.Event) []byte {
 		dst = w.leaveThoughts(dst, ev.Candidate)
 		dst = w.call(dst, ev.Candidate, ev.Call)
 	case translate.EventMedia:
-		c.addImage(ev.Media)
+		c.addMedia(ev.Media, ev.Signature)
 	case translate.EventCitation:
 		c.addCitation(ev.Citation)
 	case translate.EventSignature:
 		c.signature = ev.Signature
+	case translate.EventLogProbs:
+		dst = w.logProbs(dst, ev.Candidate, ev.LogProbs)
 	case translate.EventBlocked:
 		dst = w.text(dst, ev.Candidate, fieldRefusal, ev.Text)
 	case translate.EventFinish:
@@ -173,12 +176,14 @@ func (w *chatWriter) openDelta(dst []byte, choice int) []byte {
 	return append(dst, `,"delta":{`...)
 }
 
-func (w *chatWriter) closeDelta(dst []byte) []byte { return w.closeChoice(dst, "") }
+func (w *chatWriter) closeDelta(dst []byte) []byte { return w.closeChoice(dst, nil, "") }
 
-// closeChoice ends a chunk with the choice's finish_reason, empty for none yet. A client that asked for usage gets the member in every
+// closeChoice ends a chunk with log probabilities, if there are any, and the choice's finish_reason, empty for none yet. A client that asked for usage gets the member in every
 // chunk, as OpenAI documents it.
-func (w *chatWriter) closeChoice(dst []byte, finish string) []byte {
-	dst = append(dst, `},"logprobs":null,"finish_reason":`...)
+func (w *chatWriter) closeChoice(dst, logProbs []byte, finish string) []byte {
+	dst = append(dst, `},"logprobs":`...)
+	dst = appendLogProbs(dst, logProbs)
+	dst = append(dst, `,"finish_reason":`...)
 	dst = appendOrNull(dst, finish)
 	dst = append(dst, "}]"...)
 	if w.form.usage {
@@ -224,13 +229,18 @@ func (w *chatWriter) end(dst []byte, choice int, reason string) []byte {
 			dst = w.closeDelta(dst)
 		}
 	}
+	if len(c.audio.data) > 0 {
+		dst = w.openDelta(dst, choice)
+		dst = w.appendAudio(dst, &c.audio)
+		dst = w.closeDelta(dst)
+	}
 	if !c.signature.IsZero() {
 		dst = w.openDelta(dst, choice)
 		dst = appendSignature(dst, c.signature)
 		dst = w.closeDelta(dst)
 	}
 	dst = w.openDelta(dst, choice)
-	return w.closeChoice(dst, reason)
+	return w.closeChoice(dst, nil, reason)
 }
 
 var finishReasons = [...]string{

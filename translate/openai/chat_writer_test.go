@@ -61,6 +61,15 @@ func shows(mime, data string) translate.Event {
 	return translate.Event{Kind: translate.EventMedia, Media: &translate.Media{MIME: mime, Data: []byte(data)}}
 }
 
+func carrying(ev translate.Event, signature translate.Signature) translate.Event {
+	ev.Signature = signature
+	return ev
+}
+
+func likely(tokens ...translate.LogProb) translate.Event {
+	return translate.Event{Kind: translate.EventLogProbs, LogProbs: tokens}
+}
+
 func cites(start, end int, uri, title string) translate.Event {
 	return translate.Event{Kind: translate.EventCitation, Citation: &translate.Citation{Start: start, End: end, URI: uri, Title: title}}
 }
@@ -121,6 +130,21 @@ var answers = map[string]answer{
 			says("done."), cites(6, 10, "https://b.example/", ""), ends(translate.FinishStop), used,
 		},
 	},
+	"signed_pictures_and_sound": {
+		request: reasoning,
+		events: []translate.Event{
+			carrying(shows("image/png", "one"), signed("c2ln")), shows("audio/L16;codec=pcm;rate=16000", "\x01\x02"),
+			shows("audio/L16;codec=pcm;rate=16000", "\x03\x04"), ends(translate.FinishStop), used,
+		},
+	},
+	"log_probabilities": {
+		request: reasoning,
+		events: []translate.Event{
+			says("Zü"), likely(translate.LogProb{Token: "Z", Log: -0.5, Top: []translate.LogProb{{Token: "Z", Log: -0.5}, {Token: "\xff", Log: -1e-7}}},
+				translate.LogProb{Token: "ü"}), says("rich"), likely(), likely(translate.LogProb{Token: "rich", Log: -3}),
+			ends(translate.FinishStop), used,
+		},
+	},
 	"blocked": {
 		request: reasoning,
 		form:    chatForm{usage: true},
@@ -160,11 +184,11 @@ func TestAnswersMatchTheirGoldenFiles(t *testing.T) {
 	}
 }
 
-var randomIDs = regexp.MustCompile(`(chatcmpl-)[0-9A-Za-z]{29}|(call_gp)[0-9A-Za-z]{22}`)
+var randomIDs = regexp.MustCompile(`(chatcmpl-)[0-9A-Za-z]{29}|(call_gp)[0-9A-Za-z]{22}|(audio_)[0-9A-Za-z]{24}`)
 
 func compareGolden(t *testing.T, name string, got []byte) {
 	t.Helper()
-	got = randomIDs.ReplaceAll(got, []byte("$1$2<random>"))
+	got = randomIDs.ReplaceAll(got, []byte("$1$2$3<random>"))
 	path := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -196,6 +220,9 @@ func TestAStreamAddsUpToTheSameAnswerAsTheWhole(t *testing.T) {
 				for i := range c.Choices {
 					if len(c.Choices[i].Message.Annotations) == 0 {
 						c.Choices[i].Message.Annotations = nil
+					}
+					if sound := c.Choices[i].Message.Audio; sound != nil {
+						sound.ID = "random"
 					}
 					for j, call := range c.Choices[i].Message.ToolCalls {
 						if translate.OwnCallID(call.ID) {
@@ -344,10 +371,11 @@ func TestContentIsNullOnlyBesideCallsWithoutText(t *testing.T) {
 
 func TestEventsThatWouldBreakClientsAreLeftOut(t *testing.T) {
 	c := conformance.CheckStream(t, answer{events: []translate.Event{
-		says("a"), by(1, says("other")), by(-1, says("other")), shows("audio/wav", "x"),
+		says("a"), by(1, says("other")), by(-1, says("other")), shows("video/mp4", "x"),
 		ends(translate.FinishStop), says("late"), ends(translate.FinishLength), used,
 	}}.write(true), false)
-	if len(c.Choices) != 1 || c.Choices[0].Message.Content != "a" || c.Choices[0].FinishReason != "stop" || c.Choices[0].Message.Images != nil {
+	if len(c.Choices) != 1 || c.Choices[0].Message.Content != "a" || c.Choices[0].FinishReason != "stop" || c.Choices[0].Message.Images != nil ||
+		c.Choices[0].Message.Audio != nil {
 		t.Errorf("%+v", c)
 	}
 }

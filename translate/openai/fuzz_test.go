@@ -86,7 +86,7 @@ func randomAnswer(r *rand.Rand, text, name string) answer {
 	called := make([]bool, candidates)
 	for range r.IntN(30) {
 		ev := translate.Event{Text: text, Signature: translate.Signature{Value: text}}
-		switch candidate := r.IntN(candidates); r.IntN(7) {
+		switch candidate := r.IntN(candidates); r.IntN(8) {
 		case 0:
 			ev.Kind = translate.EventText
 		case 1:
@@ -96,13 +96,15 @@ func randomAnswer(r *rand.Rand, text, name string) answer {
 			ev = calls([]string{"", name, "fixed"}[r.IntN(3)], "f"+name, []string{`{}`, `{"a":{"b":[1]}}`}[r.IntN(2)], ev.Signature)
 			ev.Candidate = candidate
 		case 3:
-			ev = shows([]string{"image/png", "audio/wav"}[r.IntN(2)], text)
+			ev = shows([]string{"image/png", "audio/wav", "audio/L16;rate=24000", "video/mp4"}[r.IntN(4)], text)
 		case 4:
 			ev = cites(r.IntN(9), r.IntN(9), text, text)
 		case 5:
 			ev.Kind = translate.EventSignature
 		case 6:
 			ev.Kind = translate.EventBlocked
+		case 7:
+			ev = likely(translate.LogProb{Token: text, Log: -r.Float64() * 1e6, Top: []translate.LogProb{{Token: name}}})
 		}
 		if ev.Kind != translate.EventCall {
 			ev.Candidate = r.IntN(candidates)
