@@ -15,15 +15,27 @@ type Request struct {
 	Messages   []Message
 	Tools      []Tool
 	ToolChoice ToolChoice
+	Builtins   []Builtin
 	Sampling   Sampling
 	Format     Format
+	Output     Output
 	Reasoning  Reasoning
+	// OneCall is set when an answer may hold one tool call at most.
+	OneCall bool
+
+	// Safety is how Google is to filter; none leaves it to the operator, and then to Google.
+	Safety []SafetySetting
+	Tier   ServiceTier
+	// CachedContent is the name of content the client has had Google keep before; empty for none.
+	CachedContent string
 
 	// Thinking is how thoughts are to be treated, resolved: never ThinkingAuto when a request is encoded or written.
 	Thinking Thinking
 
 	// Ignored names the client's parameters that were accepted and have no effect, for the x-gemini-proxy-ignored header.
 	Ignored []string
+	// Strict is set when a parameter that cannot have its effect is to be refused, not ignored.
+	Strict bool
 }
 
 // Role says who speaks in a Message.
@@ -103,8 +115,13 @@ type Tool struct {
 	// Schema is the JSON Schema of the arguments as the client wrote it; nil when the function takes none.
 	Schema jsontext.Value
 	Strict bool
-	Origin int // index in the client's list
+	// Freeform is set when the tool takes text and no JSON: calls carry it as the argument named FreeformArg.
+	Freeform bool
+	Origin   int // index in the client's list
 }
+
+// FreeformArg is the one argument of a freeform tool.
+const FreeformArg = "input"
 
 // ChoiceMode says whether the model may, must or must not call tools.
 type ChoiceMode uint8
@@ -135,6 +152,8 @@ type Sampling struct {
 	Stop             []string
 	// Candidates is how many alternative answers the client wants; 0 and 1 are one answer. Events name theirs by index.
 	Candidates int
+	// LogProbs asks for the probability of each token, and of as many others in its place; nil for none.
+	LogProbs *int
 }
 
 // FormatKind is the form the answer must have.

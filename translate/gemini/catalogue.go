@@ -50,6 +50,9 @@ type Generation struct {
 	System        bool                `json:"system"`      // takes a systemInstruction
 	Penalties     []translate.Backend `json:"penalties"`   // where presence and frequency penalties are no error
 	Candidates    int                 `json:"candidates"`  // answers that one request may ask for; 0 stands for 1
+	LogProbs      []translate.Backend `json:"logProbs"`    // where there are log probabilities
+	// BuiltinsWithTools is where Google's own tools can be had beside functions.
+	BuiltinsWithTools []translate.Backend `json:"builtinsWithTools"`
 }
 
 // Thinking is how a model's thinking is controlled: by levels or by a budget.

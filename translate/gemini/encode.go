@@ -39,7 +39,7 @@ func (e *Encoded) Remedies() Remedies { return e.remedies }
 // the same arguments, which Google's prompt cache rewards. It leaves req alone. An error is a *translate.Error that names the field.
 func Encode(req *translate.Request, b translate.Backend, m *Model, r Remedies) (*Encoded, error) {
 	e := encoder{req: req, backend: b, model: m, names: newNames(req.Tools), done: Encoded{remedies: r}}
-	for _, encode := range []func() error{e.toolsAndChoice, e.generation, e.contents} {
+	for _, encode := range []func() error{e.toolsAndChoice, e.generation, e.service, e.contents, e.refuseIgnored} {
 		if err := encode(); err != nil {
 			return nil, err
 		}
@@ -64,24 +64,35 @@ type encoder struct {
 	instruction string
 }
 
-func (e *encoder) toolsAndChoice() error {
-	if len(e.req.Tools) == 0 {
+// ignore notes a parameter of the client's that is not sent.
+func (e *encoder) ignore(param string) { e.done.Ignored = append(e.done.Ignored, param) }
+
+// refuseIgnored refuses what would have been ignored, for clients that want that.
+func (e *encoder) refuseIgnored() error {
+	if !e.req.Strict || len(e.done.Ignored) == 0 {
 		return nil
 	}
-	if err := e.declarations(); err != nil {
-		return err
+	param := e.done.Ignored[0]
+	return translate.Invalid(param, "unsupported_parameter", "Unsupported parameter: '%s' is not supported with %s here.", param, e.model.ID)
+}
+
+func (e *encoder) toolsAndChoice() error {
+	if len(e.req.Tools) > 0 {
+		if err := e.declarations(); err != nil {
+			return err
+		}
+		e.calling()
 	}
-	e.calling()
+	e.builtins()
 	return nil
 }
 
 func (e *encoder) generation() error {
 	var config generationConfig
-	if err := e.sampling(&config); err != nil {
-		return err
-	}
-	if err := e.format(&config); err != nil {
-		return err
+	for _, set := range []func(*generationConfig) error{e.sampling, e.format, e.output} {
+		if err := set(&config); err != nil {
+			return err
+		}
 	}
 	e.thinking(&config)
 	if !config.isZero() {
@@ -117,13 +128,26 @@ func (e *encoder) sampling(config *generationConfig) error {
 	config.FrequencyPenalty = e.penalty(s.FrequencyPenalty, "frequency_penalty")
 
 	for _, stop := range s.Stop {
-		if stop != "" {
+		if stop != "" && len(config.StopSequences) < maxStops { // translate.Trim sees to the rest
 			config.StopSequences = append(config.StopSequences, stop)
 		}
 	}
-	if len(config.StopSequences) > maxStops {
-		return translate.Invalid("stop", "array_above_max_length",
-			"Invalid 'stop': array too long. Expected an array with maximum length %d.", maxStops)
+	return e.logProbs(config)
+}
+
+// logProbs asks for probabilities. They cannot be made up, so a request for them is refused where there are none.
+func (e *encoder) logProbs(config *generationConfig) error {
+	others := e.req.Sampling.LogProbs
+	if others == nil {
+		return nil
+	}
+	if !slices.Contains(e.model.Generation.LogProbs, e.backend) {
+		return translate.Invalid("logprobs", "unsupported_parameter",
+			"Unsupported parameter: 'logprobs' is not supported: %s gives no log probabilities here.", e.model.ID)
+	}
+	config.ResponseLogprobs = true
+	if *others > 0 {
+		config.Logprobs = others
 	}
 	return nil
 }
@@ -137,7 +161,7 @@ func (e *encoder) thinking(config *generationConfig) {
 		return
 	}
 	if e.model.Thinking.config(e.req.Thinking, said) != nil { // what the catalogue holds possible is not
-		e.done.Ignored = append(e.done.Ignored, "reasoning_effort")
+		e.ignore("reasoning_effort")
 	}
 }
 
@@ -147,7 +171,7 @@ func (e *encoder) penalty(value *float64, name string) *float64 {
 		return nil
 	}
 	if !slices.Contains(e.model.Generation.Penalties, e.backend) {
-		e.done.Ignored = append(e.done.Ignored, name)
+		e.ignore(name)
 		return nil
 	}
 	return value
@@ -174,7 +198,7 @@ func (e *encoder) format(config *generationConfig) error {
 	}
 	stage := e.done.remedies.Answer
 	g := e.model.Generation
-	if g.JSONMode && (g.JSONWithTools || len(e.req.Tools) == 0) && stage < SchemaUnaided {
+	if g.JSONMode && (g.JSONWithTools || len(e.out.Tools) == 0) && stage < SchemaUnaided {
 		config.ResponseMIMEType = mimeJSON
 		e.done.sent.jsonMode = true
 		if schema == nil || stage < SchemaWords {
@@ -184,7 +208,7 @@ func (e *encoder) format(config *generationConfig) error {
 		}
 	}
 	if stage >= SchemaWords {
-		e.done.Ignored = append(e.done.Ignored, "response_format")
+		e.ignore("response_format")
 	}
 	e.instruction = "Answer with a single JSON value and nothing else: no explanation and no code fence."
 	if schema != nil {

@@ -131,6 +131,11 @@ func TestGenerationConfig(t *testing.T) {
 			},
 			want: `{"temperature":0,"topP":0.5,"topK":40,"maxOutputTokens":100,"stopSequences":["x"]}`,
 		},
+		{
+			name: "as many stops as Google takes",
+			set:  func(r *translate.Request) { r.Sampling.Stop = []string{"a", "", "b", "c", "d", "e", "f"} },
+			want: `{"stopSequences":["a","b","c","d","e"]}`,
+		},
 		{name: "empty stops are none", set: func(r *translate.Request) { r.Sampling.Stop = []string{""} }},
 		{name: "a top_p of 0", set: func(r *translate.Request) { r.Sampling.TopP = new(0.0) }, want: `{"topP":0.000001}`},
 		{name: "more tokens than the model has", set: func(r *translate.Request) { r.Sampling.MaxTokens = new(1 << 20) }, want: `{"maxOutputTokens":65536}`},
@@ -277,7 +282,13 @@ func TestRequestsThatCannotBeEncoded(t *testing.T) {
 		name, param string
 		set         func(r *translate.Request)
 	}{
-		{"too many stops", "stop", func(r *translate.Request) { r.Sampling.Stop = []string{"a", "b", "c", "d", "e", "f"} }},
+		{"log probabilities that are not to be had", "logprobs", func(r *translate.Request) { r.Sampling.LogProbs = new(2) }},
+		{"sound from a model that has none", "modalities", func(r *translate.Request) {
+			r.Output.Modalities = []translate.Modality{translate.ModalityText, translate.ModalityAudio}
+		}},
+		{"what would have no effect, of a strict client", "image_config", func(r *translate.Request) {
+			r.Strict, r.Output.ImageSize = true, "2K"
+		}},
 		{"more answers than the model gives", "n", func(r *translate.Request) { r.Sampling.Candidates = 2 }},
 		{"too many tools", "tools", func(r *translate.Request) { r.Tools = many }},
 		{"a tool's schema is no JSON", "tools[7].function.parameters", func(r *translate.Request) {

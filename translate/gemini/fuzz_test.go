@@ -118,7 +118,7 @@ func randomRequest(r *rand.Rand) *translate.Request {
 		req.Messages = append(req.Messages, m)
 	}
 	for origin := range r.IntN(4) {
-		req.Tools = append(req.Tools, translate.Tool{Name: pick("f", "g h", "g_h", ""), Schema: jsontext.Value(values[r.IntN(len(values))]), Strict: r.IntN(3) == 0, Origin: origin})
+		req.Tools = append(req.Tools, translate.Tool{Name: pick("f", "g h", "g_h", ""), Schema: jsontext.Value(values[r.IntN(len(values))]), Strict: r.IntN(3) == 0, Freeform: r.IntN(4) == 0, Origin: origin})
 	}
 	req.ToolChoice = translate.ToolChoice{Mode: translate.ChoiceMode(r.IntN(4))}
 	if r.IntN(2) == 0 {
@@ -130,7 +130,11 @@ func randomRequest(r *rand.Rand) *translate.Request {
 		req.Reasoning.Budget = new(r.IntN(70_000) - 2)
 	}
 	if r.IntN(2) == 0 {
-		req.Sampling = translate.Sampling{Temperature: new(r.Float64()), TopP: new(float64(r.IntN(2))), Seed: new(r.Int64()), PresencePenalty: new(1.0), MaxTokens: new(r.IntN(100_000))}
+		req.Builtins = []translate.Builtin{{Kind: translate.BuiltinKind(r.IntN(4)), Param: "p"}, {Kind: translate.BuiltinSearch, Param: "q"}}
+		req.Safety = []translate.SafetySetting{{Category: "HARM_CATEGORY_HARASSMENT", Threshold: "OFF"}}
+		req.Tier = translate.ServiceTier(pick("", "flex", "priority"))
+		req.Output = translate.Output{Modalities: []translate.Modality{translate.Modality(r.IntN(2))}, Voice: "alloy", ImageSize: pick("", "2K")}
+		req.Sampling = translate.Sampling{Stop: []string{"1", "2", "3", "4", "5", "6"}, Temperature: new(r.Float64()), TopP: new(float64(r.IntN(2))), Seed: new(r.Int64()), PresencePenalty: new(1.0), MaxTokens: new(r.IntN(100_000))}
 	}
 	return req
 }

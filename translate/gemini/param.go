@@ -13,6 +13,9 @@ var configParams = map[string]string{
 	"seed": "seed", "presencepenalty": "presence_penalty", "frequencypenalty": "frequency_penalty",
 	"responsemimetype": "response_format", "responsejsonschema": "response_format", "responseschema": "response_format",
 	"thinkingconfig": "reasoning_effort", "toolconfig": "tool_choice",
+	"responselogprobs": "logprobs", "logprobs": "top_logprobs", "responsemodalities": "modalities", "speechconfig": "audio.voice",
+	"candidatecount": "n", "imageconfig": "image_config", "safetysettings": "safety_settings", "cachedcontent": "cached_content",
+	"servicetier": "service_tier",
 }
 
 // Param translates a path in one of Google's messages about Body, in either spelling of its fields, into the field of the client's

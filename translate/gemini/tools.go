@@ -3,6 +3,8 @@ package gemini
 import (
 	"slices"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
@@ -26,7 +28,7 @@ func (e *encoder) declarations() error {
 		if last[tool.Name] != i {
 			continue
 		}
-		schema, err := e.cleaner.parameters(tool.Schema)
+		schema, err := e.cleaner.parameters(toolSchema(tool))
 		if err != nil {
 			return translate.Invalid(toolParam(tool.Origin, "parameters"), "invalid_function_parameters",
 				"Invalid schema for function '%s': it is not valid JSON.", tool.Name)
@@ -39,6 +41,17 @@ func (e *encoder) declarations() error {
 	}
 	e.out.Tools, e.done.tools = []tool{{FunctionDeclarations: declared}}, origins
 	return nil
+}
+
+// freeformSchema is that of a tool that takes text: a function of one argument.
+var freeformSchema = jsontext.Value(`{"type":"object","properties":{"` + translate.FreeformArg + `":{"type":"string"}},"required":["` +
+	translate.FreeformArg + `"]}`)
+
+func toolSchema(t *translate.Tool) jsontext.Value {
+	if t.Freeform {
+		return freeformSchema
+	}
+	return t.Schema
 }
 
 // Google's function calling modes.
@@ -61,7 +74,7 @@ func (e *encoder) calling() {
 		config.Mode = modeAny
 		if e.done.remedies.FreeCalls {
 			config.Mode = modeAuto
-			e.done.Ignored = append(e.done.Ignored, "tool_choice")
+			e.ignore("tool_choice")
 		}
 	case translate.ChoiceAuto:
 		config.Mode = modeAuto
@@ -78,4 +91,48 @@ func (e *encoder) calling() {
 		}
 	}
 	e.out.ToolConfig = &toolConfig{FunctionCallingConfig: config}
+}
+
+// builtins adds the tools that run at Google. Where they cannot be had beside functions they are left out, because a client that
+// declares functions relies on them.
+func (e *encoder) builtins() {
+	functions := len(e.req.Tools) > 0
+	mixed := false
+	for i, b := range e.req.Builtins {
+		switch {
+		case functions && !slices.Contains(e.model.Generation.BuiltinsWithTools, e.backend):
+			e.ignore(b.Param)
+		case slices.ContainsFunc(e.req.Builtins[:i], func(other translate.Builtin) bool { return other.Kind == b.Kind }):
+		default:
+			e.out.Tools = append(e.out.Tools, builtin(b.Kind))
+			mixed = functions
+		}
+	}
+	if mixed {
+		e.mix()
+	}
+}
+
+// mix allows tools of both kinds in one request, as Google's documentation wants it.
+func (e *encoder) mix() {
+	if e.out.ToolConfig == nil {
+		e.out.ToolConfig = &toolConfig{FunctionCallingConfig: functionCallingConfig{Mode: modeAuto}}
+	}
+	if e.out.ToolConfig.FunctionCallingConfig.Mode == modeAuto {
+		e.out.ToolConfig.FunctionCallingConfig.Mode = modeValidated
+	}
+	e.out.ToolConfig.IncludeServerSideToolInvocations = e.backend == translate.GeminiAPI // the others do not have the field
+}
+
+func builtin(kind translate.BuiltinKind) tool {
+	switch kind {
+	case translate.BuiltinSearch:
+		return tool{GoogleSearch: &empty{}}
+	case translate.BuiltinCode:
+		return tool{CodeExecution: &empty{}}
+	case translate.BuiltinURLs:
+		return tool{URLContext: &empty{}}
+	default:
+		return tool{GoogleMaps: &empty{}}
+	}
 }

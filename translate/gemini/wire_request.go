@@ -2,6 +2,8 @@ package gemini
 
 import (
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
 // The wire form of a generateContent request, as far as it is used: proto3 JSON in lowerCamelCase, where an unknown field is an error
@@ -12,6 +14,10 @@ type request struct {
 	Tools             []tool            `json:"tools,omitzero"`
 	ToolConfig        *toolConfig       `json:"toolConfig,omitzero"`
 	GenerationConfig  *generationConfig `json:"generationConfig,omitzero"`
+
+	SafetySettings []translate.SafetySetting `json:"safetySettings,omitzero"`
+	CachedContent  string                    `json:"cachedContent,omitzero"`
+	ServiceTier    translate.ServiceTier     `json:"serviceTier,omitzero"` // of the Developer API only
 }
 
 type content struct {
@@ -86,9 +92,17 @@ func (o functionOutput) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteToken(jsontext.EndObject)
 }
 
+// tool has one of its fields set.
 type tool struct {
-	FunctionDeclarations []functionDeclaration `json:"functionDeclarations"`
+	FunctionDeclarations []functionDeclaration `json:"functionDeclarations,omitzero"`
+	GoogleSearch         *empty                `json:"googleSearch,omitzero"`
+	CodeExecution        *empty                `json:"codeExecution,omitzero"`
+	URLContext           *empty                `json:"urlContext,omitzero"`
+	GoogleMaps           *empty                `json:"googleMaps,omitzero"`
 }
+
+// empty is a message of which no field is used.
+type empty struct{}
 
 type functionDeclaration struct {
 	Name                 string         `json:"name"`
@@ -99,6 +113,8 @@ type functionDeclaration struct {
 
 type toolConfig struct {
 	FunctionCallingConfig functionCallingConfig `json:"functionCallingConfig"`
+	// IncludeServerSideToolInvocations must be set beside functions where Google's own tools are, on the Developer API only.
+	IncludeServerSideToolInvocations bool `json:"includeServerSideToolInvocations,omitzero"`
 }
 
 type functionCallingConfig struct {
@@ -120,6 +136,28 @@ type generationConfig struct {
 	ResponseJSONSchema jsontext.Value  `json:"responseJsonSchema,omitzero"` // one of these two at most
 	ResponseSchema     jsontext.Value  `json:"responseSchema,omitzero"`
 	ThinkingConfig     *thinkingConfig `json:"thinkingConfig,omitzero"`
+	ResponseLogprobs   bool            `json:"responseLogprobs,omitzero"`
+	Logprobs           *int            `json:"logprobs,omitzero"`
+	ResponseModalities []string        `json:"responseModalities,omitzero"`
+	SpeechConfig       *speechConfig   `json:"speechConfig,omitzero"`
+	ImageConfig        *imageConfig    `json:"imageConfig,omitzero"` // not on Code Assist
+}
+
+type speechConfig struct {
+	VoiceConfig voiceConfig `json:"voiceConfig"`
+}
+
+type voiceConfig struct {
+	PrebuiltVoiceConfig prebuiltVoiceConfig `json:"prebuiltVoiceConfig"`
+}
+
+type prebuiltVoiceConfig struct {
+	VoiceName string `json:"voiceName"`
+}
+
+type imageConfig struct {
+	AspectRatio string `json:"aspectRatio,omitzero"`
+	ImageSize   string `json:"imageSize,omitzero"`
 }
 
 // thinkingConfig has a level or a budget, never both.
@@ -132,5 +170,6 @@ type thinkingConfig struct {
 func (c *generationConfig) isZero() bool {
 	return c.Temperature == nil && c.TopP == nil && c.TopK == nil && c.MaxOutputTokens == nil && len(c.StopSequences) == 0 &&
 		c.Seed == nil && c.CandidateCount == nil && c.PresencePenalty == nil && c.FrequencyPenalty == nil &&
-		c.ResponseMIMEType == "" && c.ThinkingConfig == nil
+		c.ResponseMIMEType == "" && c.ThinkingConfig == nil && !c.ResponseLogprobs && len(c.ResponseModalities) == 0 &&
+		c.SpeechConfig == nil && c.ImageConfig == nil
 }

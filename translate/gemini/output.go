@@ -1,0 +1,79 @@
+package gemini
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+)
+
+// Google's names of what an answer may be made of.
+var modalityNames = [...]string{translate.ModalityText: "TEXT", translate.ModalityImage: "IMAGE", translate.ModalityAudio: "AUDIO"}
+
+// output asks for pictures and sound, from models that are made for them: the others answer in text.
+func (e *encoder) output(config *generationConfig) error {
+	o := &e.req.Output
+	switch e.model.Kind {
+	case KindImage:
+		if slices.Contains(o.Modalities, translate.ModalityImage) {
+			for _, m := range o.Modalities {
+				config.ResponseModalities = append(config.ResponseModalities, modalityNames[m])
+			}
+		}
+		e.pictures(config)
+	case KindSpeech:
+		config.ResponseModalities = []string{modalityNames[translate.ModalityAudio]}
+		if o.Voice != "" {
+			config.SpeechConfig = &speechConfig{voiceConfig{prebuiltVoiceConfig{voiceName(o.Voice)}}}
+		}
+	default:
+		if slices.Contains(o.Modalities, translate.ModalityAudio) {
+			return translate.Invalid("modalities", "unsupported_value",
+				"Unsupported value: 'modalities' does not support 'audio' with %s, which answers in text.", e.model.ID)
+		}
+		if slices.Contains(o.Modalities, translate.ModalityImage) {
+			e.ignore("modalities")
+		}
+		if o.AspectRatio != "" || o.ImageSize != "" {
+			e.ignore("image_config")
+		}
+	}
+	return nil
+}
+
+func (e *encoder) pictures(config *generationConfig) {
+	o := &e.req.Output
+	if o.AspectRatio == "" && o.ImageSize == "" {
+		return
+	}
+	if e.backend == translate.CodeAssist {
+		e.ignore("image_config")
+		return
+	}
+	config.ImageConfig = &imageConfig{AspectRatio: o.AspectRatio, ImageSize: o.ImageSize}
+}
+
+// voices are Google's voices nearest to those of OpenAI's names.
+var voices = map[string]string{
+	"alloy": "Kore", "ash": "Charon", "ballad": "Orus", "cedar": "Algieba", "coral": "Aoede", "echo": "Puck", "fable": "Fenrir",
+	"marin": "Sulafat", "nova": "Zephyr", "onyx": "Iapetus", "sage": "Leda", "shimmer": "Despina", "verse": "Umbriel",
+}
+
+// voiceName is a voice by Google's name; a name that is not OpenAI's is Google's own.
+func voiceName(name string) string { return cmp.Or(voices[strings.ToLower(name)], name) }
+
+// service is how Google is to treat the request as a whole.
+func (e *encoder) service() error {
+	e.out.SafetySettings = e.req.Safety
+	e.out.CachedContent = e.req.CachedContent
+	if e.req.Tier == "" {
+		return nil
+	}
+	if e.backend == translate.GeminiAPI {
+		e.out.ServiceTier = e.req.Tier
+	} else {
+		e.ignore("service_tier")
+	}
+	return nil
+}
