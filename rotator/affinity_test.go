@@ -44,6 +44,22 @@ func TestAConversationStaysOnItsAccount(t *testing.T) {
 	}
 }
 
+func TestAnOpeningIsSpreadAndRemembered(t *testing.T) {
+	p := NewPool(fleet(5), affine(Options{Policy: policy(t, "round_robin")}))
+	for want := 1; want <= 5; want++ {
+		lease := take(t, p, Query{Model: "m", Conversation: 7, Opening: true})
+		lease.Settle(Outcome{Called: true, Tokens: 10})
+		if got := lease.Credential().Index; got != want {
+			t.Errorf("opening %d went to %d", want, got)
+		}
+		for range 2 {
+			if home := talk(t, p, 7); home != want {
+				t.Errorf("opened on %d, it goes on on %d", want, home)
+			}
+		}
+	}
+}
+
 func TestAConversationMovesWhenItsGroupHasNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool(fleet(3), affine(Options{Limits: []Limit{{Model: "*", RPM: 2}}}))

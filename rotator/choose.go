@@ -28,7 +28,7 @@ const (
 // once no lock is held.
 func (ix *index) choose(now time.Time, q *Query, c *choice) (*Exhausted, []Change) {
 	home := int32(-1)
-	if q.Conversation != 0 {
+	if q.Conversation != 0 && !q.Opening {
 		home = ix.home(now, q)
 	}
 	ix.mu.Lock()

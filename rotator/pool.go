@@ -148,6 +148,9 @@ type Query struct {
 	Client string
 	// Conversation is a hash of what the request continues, the same for all requests of a conversation; 0 for none. See Affinity.
 	Conversation uint64
+	// Opening is that the conversation begins here, as far as can be told, so that no account is better for it than others. Whoever
+	// serves it is remembered.
+	Opening bool
 	// Trace takes notes of what is considered; nil for nobody.
 	Trace *Trace
 }

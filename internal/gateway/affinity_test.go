@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,23 @@ func TestConversationStaysOnItsAccount(t *testing.T) {
 			w.Errorf("%d accounts were used for three conversations", len(used))
 		}
 	})
+}
+
+// A script asks the same again and again. That is five conversations, as far as anybody knows, until Google has a use for their being one.
+func TestTheSameShortQuestionIsSpread(t *testing.T) {
+	for size, want := range map[int]int{1: 5, 8192: 1} {
+		talks(t, func(w *world, turn func(conversation, turn int) *answer) {
+			body := plain()
+			body["messages"] = []any{map[string]any{"role": "user", "content": strings.Repeat("Hello ", size)}}
+			accounts := map[string]bool{}
+			for range 5 {
+				accounts[w.ask(body).record.Account] = true
+			}
+			if len(accounts) != want {
+				w.Errorf("a question of %d words went to %d accounts, want %d", size, len(accounts), want)
+			}
+		})
+	}
 }
 
 func TestConversationMovesWhenItsAccountIsOutAndStaysThere(t *testing.T) {

@@ -73,6 +73,18 @@ func conversationName(request *translate.Request, header http.Header) string {
 	return ""
 }
 
+// leastCached is how many tokens a prompt has at least of which Google caches anything, by its documentation: it depends on the model, and
+// this is the least of them.
+const leastCached = 1024
+
+// opening reports whether a request seems to begin its conversation: the client has no name for it, and the model has not spoken. The same
+// question may well be asked again and again, by a script or by many clients. Such requests are spread like any others, unless they
+// are so long that Google may have cached how they begin.
+func opening(request *translate.Request, header http.Header, tokens int64) bool {
+	return tokens < leastCached && conversationName(request, header) == "" &&
+		!slices.ContainsFunc(request.Messages, func(m translate.Message) bool { return m.Role == translate.RoleModel })
+}
+
 // hasher hashes piece by piece: prompts are large, and need not be put together for it.
 type hasher struct {
 	maphash.Hash

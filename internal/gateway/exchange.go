@@ -24,6 +24,7 @@ type exchange struct {
 
 	client       string        // whose request it is
 	conversation uint64        // that it belongs to, 0 for none
+	opening      bool          // the conversation seems to begin here
 	model        string        // the model at hand, by Google's name; empty before the first
 	bodies       []encodedBody // what has been encoded so far, one per place and model
 	tokens       int64         // estimate of the prompt
@@ -65,7 +66,7 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request), began: time.Now(), client: x.client,
 	}
 	if g.Affinity {
-		e.conversation = conversation(request, r.Header)
+		e.conversation, e.opening = conversation(request, r.Header), opening(request, r.Header, e.tokens)
 	}
 	e.run(models)
 }

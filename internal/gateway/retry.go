@@ -90,7 +90,8 @@ func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, 
 // query is what is asked of the pool for a model.
 func (x *exchange) query(m *gemini.Model) rotator.Query {
 	return rotator.Query{
-		Model: m.ID, Tokens: x.tokens, Tried: &x.tried, Client: x.client, Conversation: x.conversation, Trace: &x.record.Trace,
+		Model: m.ID, Tokens: x.tokens, Tried: &x.tried, Client: x.client, Conversation: x.conversation, Opening: x.opening,
+		Trace: &x.record.Trace,
 	}
 }
 
