@@ -55,7 +55,14 @@ type ToolCall struct {
 	ID           string   `json:"id"`
 	Type         string   `json:"type"`
 	Function     Function `json:"function"`
+	Custom       *Custom  `json:"custom"`
 	ExtraContent Extra    `json:"extra_content"`
+}
+
+// Custom is what a call of a tool calls that takes text.
+type Custom struct {
+	Name  string `json:"name"`
+	Input string `json:"input"`
 }
 
 // Function is what a call calls.

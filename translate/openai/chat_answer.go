@@ -5,10 +5,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
-// call sends a call in two deltas, as OpenAI does: what names it, once, then its arguments.
+// call sends a call in two deltas, as OpenAI does: what names it, once, then its arguments. One of a freeform tool goes out in one.
 func (w *chatWriter) call(dst []byte, choice int, call *translate.Call) []byte {
 	c := &w.choices[choice]
 	index := c.calls
@@ -19,21 +22,28 @@ func (w *chatWriter) call(dst []byte, choice int, call *translate.Call) []byte {
 		}
 		return w.functionCall(dst, choice, call)
 	}
-	id := w.callID(call.ID)
+	id, custom := w.callID(call.ID), w.freeform(call.Name)
 	if !w.form.stream {
 		if index > 0 {
 			c.callList = append(c.callList, ',')
 		}
 		c.callList = append(c.callList, '{')
-		c.callList = appendCall(c.callList, id, call, call.Args)
+		c.callList = appendCall(c.callList, id, call, custom, call.Args)
 		c.callList = append(c.callList, '}')
 		return dst
 	}
+	args := call.Args
+	if !custom {
+		args = nil
+	}
 	dst = w.openCall(dst, choice, index)
 	dst = append(dst, ',')
-	dst = appendCall(dst, id, call, nil)
+	dst = appendCall(dst, id, call, custom, args)
 	dst = append(dst, "}]"...)
 	dst = w.closeDelta(dst)
+	if custom {
+		return dst
+	}
 	dst = w.openCall(dst, choice, index)
 	dst = append(dst, `,"function":{"arguments":`...)
 	dst = appendString(dst, call.Args)
@@ -47,18 +57,42 @@ func (w *chatWriter) openCall(dst []byte, choice, index int) []byte {
 	return strconv.AppendInt(dst, int64(index), 10)
 }
 
+// freeform reports whether the client declared a tool as one that takes text and no JSON.
+func (w *chatWriter) freeform(name string) bool {
+	return slices.ContainsFunc(w.request.Tools, func(t translate.Tool) bool { return t.Freeform && t.Name == name })
+}
+
 // appendCall appends a call's members. Arguments are JSON inside a string; nil is the empty string, to which the next delta adds.
-func appendCall(dst []byte, id string, call *translate.Call, args []byte) []byte {
+func appendCall(dst []byte, id string, call *translate.Call, custom bool, args []byte) []byte {
 	dst = append(dst, `"id":`...)
 	dst = appendString(dst, id)
-	dst = append(dst, `,"type":"function","function":{`...)
-	dst = appendFunction(dst, call.Name, args)
+	if custom {
+		dst = append(dst, `,"type":"custom","custom":{"name":`...)
+		dst = appendString(dst, call.Name)
+		dst = append(dst, `,"input":`...)
+		dst = appendString(dst, freeformInput(args))
+	} else {
+		dst = append(dst, `,"type":"function","function":{`...)
+		dst = appendFunction(dst, call.Name, args)
+	}
 	dst = append(dst, '}')
 	if !call.Signature.IsZero() {
 		dst = append(dst, ',')
 		dst = appendSignature(dst, call.Signature)
 	}
 	return dst
+}
+
+// freeformInput is the text a freeform tool is called with. A model that gives it something else has that passed on as it is.
+func freeformInput(args jsontext.Value) string {
+	var wrapped map[string]jsontext.Value
+	if json.Unmarshal(args, &wrapped, tolerant) == nil {
+		var text string
+		if input, ok := wrapped[translate.FreeformArg]; ok && json.Unmarshal(input, &text, tolerant) == nil && input.Kind() == '"' {
+			return text
+		}
+	}
+	return string(args)
 }
 
 func appendFunction(dst []byte, name string, args []byte) []byte {

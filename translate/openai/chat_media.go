@@ -76,6 +76,9 @@ func sampleRate(mediaType string) (hertz uint32, raw bool) {
 	return uint32(rate), true
 }
 
+// audioSamples is OpenAI's name for the one format in which samples have no container.
+const audioSamples = "pcm16"
+
 // appendAudio appends the member audio. Nothing is kept here for a client to refer to later, so what it holds is expired from the start.
 func (w *chatWriter) appendAudio(dst []byte, a *audio) []byte {
 	const idRandom = 24
@@ -83,7 +86,7 @@ func (w *chatWriter) appendAudio(dst []byte, a *audio) []byte {
 	dst = append(dst, translate.RandomID("audio_", idRandom)...)
 	dst = append(dst, `","data":"`...)
 	data := a.data
-	if rate, raw := sampleRate(a.mime); raw {
+	if rate, raw := sampleRate(a.mime); raw && w.request.Output.AudioFormat != audioSamples {
 		data = append(wavHeader(rate, len(data)), data...)
 	}
 	dst = base64.StdEncoding.AppendEncode(dst, data)

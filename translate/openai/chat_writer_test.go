@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,6 +169,14 @@ var answers = map[string]answer{
 		request: translate.Request{Model: "m", Sampling: translate.Sampling{Candidates: 2}},
 		events:  []translate.Event{says("only this"), ends(translate.FinishStop), used},
 	},
+	"custom_calls": {
+		request: translate.Request{Model: "m", Tools: []translate.Tool{{Name: "patch", Freeform: true}, {Name: "f"}}},
+		events: []translate.Event{
+			calls("a", "patch", `{"input":"*** Begin\n\"x\""}`, signed("QQ==")), calls("b", "f", `{}`, translate.Signature{}),
+			calls("c", "patch", `{"text":1}`, translate.Signature{}), calls("d", "patch", `{"input":null}`, translate.Signature{}),
+			ends(translate.FinishCalls), used,
+		},
+	},
 	"function_call": {
 		request: reasoning,
 		form:    chatForm{functionCall: true},
@@ -242,6 +251,9 @@ func TestAnswersObeyOpenAIsSchemas(t *testing.T) {
 	v := conformance.NewValidator(t)
 	for _, a := range answers {
 		v.Check(t, "CreateChatCompletionResponse", a.write(false))
+		if slices.ContainsFunc(a.request.Tools, func(t translate.Tool) bool { return t.Freeform }) {
+			continue // OpenAI's schema of chunks knows no custom calls, unlike that of whole answers
+		}
 		events := conformance.Events(t, a.write(true))
 		for _, data := range events[:len(events)-1] {
 			v.Check(t, "CreateChatCompletionStreamResponse", data)
@@ -377,6 +389,22 @@ func TestEventsThatWouldBreakClientsAreLeftOut(t *testing.T) {
 	if len(c.Choices) != 1 || c.Choices[0].Message.Content != "a" || c.Choices[0].FinishReason != "stop" || c.Choices[0].Message.Images != nil ||
 		c.Choices[0].Message.Audio != nil {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestSoundIsInTheFormatThatWasAskedFor(t *testing.T) {
+	events := []translate.Event{
+		shows("audio/L16;codec=pcm;rate=24000", "\x01\x02"), shows("audio/wav", "no part of it"), ends(translate.FinishStop), used,
+	}
+	for format, want := range map[string]string{"pcm16": "\x01\x02", "wav": "RIFF", "": "RIFF"} {
+		m := message(t, answer{request: translate.Request{Output: translate.Output{AudioFormat: format}}, events: events})
+		if m.Audio == nil || !strings.HasPrefix(string(m.Audio.Data), want) || !strings.HasSuffix(string(m.Audio.Data), "\x01\x02") {
+			t.Errorf("%q: %+v", format, m.Audio)
+		}
+	}
+	m := message(t, answer{events: []translate.Event{shows("audio/mpeg", "ID3"), ends(translate.FinishStop), used}})
+	if m.Audio == nil || string(m.Audio.Data) != "ID3" {
+		t.Errorf("%+v", m.Audio)
 	}
 }
 
