@@ -23,17 +23,22 @@ const (
 	certmagic = "github.com/caddyserver/certmagic"
 	json2     = "github.com/go-json-experiment/json"
 	oauth2    = "golang.org/x/oauth2"
+	ssrf      = "code.dny.dev/ssrf"
 	zap       = "go.uber.org/zap"
 )
 
 // rooms is every package by its path in the module; "." is the root.
 var rooms = map[string]room{
-	"rotator":              {},
-	"translate":            {other: []string{json2}},
-	"translate/gemini":     {own: []string{"translate"}, other: []string{json2}},
-	"translate/openai":     {own: []string{"translate"}, other: []string{json2}},
-	"internal/google":      {own: []string{"rotator", "translate", "translate/gemini"}, other: []string{json2, oauth2}},
-	"internal/gateway":     {own: []string{"rotator", "translate", "translate/gemini", "translate/openai", "internal/google"}, other: []string{json2}},
+	"rotator":          {},
+	"translate":        {other: []string{json2}},
+	"translate/gemini": {own: []string{"translate"}, other: []string{json2}},
+	"translate/openai": {own: []string{"translate"}, other: []string{json2}},
+	"internal/google":  {own: []string{"rotator", "translate", "translate/gemini"}, other: []string{json2, oauth2}},
+	"internal/fetch":   {other: []string{ssrf}},
+	"internal/gateway": {
+		own:   []string{"rotator", "translate", "translate/gemini", "translate/openai", "internal/fetch", "internal/google"},
+		other: []string{json2},
+	},
 	"internal/googlesim":   {other: []string{json2}},
 	"internal/conformance": {other: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	"internal/arrows":      {},
@@ -55,7 +60,8 @@ var rooms = map[string]room{
 	".": {
 		own: []string{
 			"caddyfile", "rotator", "translate/gemini", "translate/openai",
-			"internal/accounts", "internal/admin", "internal/gateway", "internal/google", "internal/guests", "internal/observe",
+			"internal/accounts", "internal/admin", "internal/fetch", "internal/gateway", "internal/google", "internal/guests",
+			"internal/observe",
 		},
 		other: []string{caddy, zap},
 	},
@@ -67,7 +73,8 @@ var rooms = map[string]room{
 
 // pure packages must not link Caddy, not even through somebody else.
 var pure = []string{
-	"rotator", "translate", "translate/gemini", "translate/openai", "internal/google", "internal/gateway", "internal/googlesim", "internal/conformance",
+	"rotator", "translate", "translate/gemini", "translate/openai", "internal/fetch", "internal/google", "internal/gateway", "internal/googlesim",
+	"internal/conformance",
 }
 
 type goPackage struct {
