@@ -24,8 +24,10 @@ func TestCallIDsAreShortCleanUniqueAndKnownAgain(t *testing.T) {
 
 func TestForeignCallIDsAreNotOurs(t *testing.T) {
 	own := NewCallID()
-	for _, id := range []string{"", "call_gp", own[:28], own + "x", "call_" + own[5:20], strings.Replace(own, "call_", "toolu", 1),
-		own[:28] + "-", own[:27] + "é", "call_xyABCDEFGHIJKLMNOPQRSTUV"} {
+	for _, id := range []string{
+		"", "call_gp", own[:28], own + "x", "call_" + own[5:20], strings.Replace(own, "call_", "toolu", 1),
+		own[:28] + "-", own[:27] + "é", "call_xyABCDEFGHIJKLMNOPQRSTUV",
+	} {
 		if OwnCallID(id) {
 			t.Errorf("OwnCallID(%q) = true", id)
 		}

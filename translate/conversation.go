@@ -58,6 +58,9 @@ type Message struct {
 	Origin int
 }
 
+// NoOrigin is the Origin of a message that is in no list of the client's.
+const NoOrigin = -1
+
 // PartKind says which field of a Part is set.
 type PartKind uint8
 
@@ -78,14 +81,6 @@ type Part struct {
 	Call      *Call     // PartCall
 	Result    *Result   // PartResult
 	Signature Signature // a model's part may carry one; that of a call is in the Call
-}
-
-// Media is a picture, sound, film or document, inline or by reference.
-type Media struct {
-	MIME string // may be empty with a URI, when only Google can know
-	Data []byte // raw bytes; nil when URI is set
-	URI  string // a URI Google itself can read
-	Name string // file name; optional
 }
 
 // Call is a model's request to run one of the client's tools.

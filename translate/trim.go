@@ -57,7 +57,7 @@ func (t *trimmer) Append(dst []byte, ev *Event) []byte {
 	switch ev.Kind {
 	case EventText:
 		return t.text(dst, ev.Candidate, c.fence.strip(ev.Text))
-	case EventSignature, EventCitation: // belong to text that may still be held back, and have no place among it
+	case EventSignature, EventCitation, EventLogProbs: // belong to text that may still be held back, and have no place among it
 		return t.Writer.Append(dst, ev)
 	case EventFinish:
 		dst = t.release(dst, ev.Candidate)

@@ -58,27 +58,48 @@ func TestTrimming(t *testing.T) {
 		want    string
 		ended   bool
 	}{
-		{"a stop sequence in one piece", stops, []*Event{textOf(0, "a b ENOUGH c"), textOf(0, "d"), finishOf(0, FinishLength), usageEvent},
-			"0:text:a b |0:finish:stop|usage", true},
-		{"a stop sequence in three pieces", stops, []*Event{textOf(0, "a EN"), textOf(0, "OU"), textOf(0, "GH b"), usageEvent},
-			"0:text:a |0:finish:stop|usage", true},
-		{"the beginning of one", stops, []*Event{textOf(0, "a EN"), textOf(0, "OUR"), textOf(0, " EN"), finishOf(0, FinishStop), usageEvent},
-			"0:text:a ENOUR EN|0:finish:stop|usage", true},
+		{
+			"a stop sequence in one piece", stops,
+			[]*Event{textOf(0, "a b ENOUGH c"), textOf(0, "d"), finishOf(0, FinishLength), usageEvent},
+			"0:text:a b |0:finish:stop|usage", true,
+		},
+		{
+			"a stop sequence in three pieces", stops,
+			[]*Event{textOf(0, "a EN"), textOf(0, "OU"), textOf(0, "GH b"), usageEvent},
+			"0:text:a |0:finish:stop|usage", true,
+		},
+		{
+			"the beginning of one", stops,
+			[]*Event{textOf(0, "a EN"), textOf(0, "OUR"), textOf(0, " EN"), finishOf(0, FinishStop), usageEvent},
+			"0:text:a ENOUR EN|0:finish:stop|usage", true,
+		},
 		{"the first of two", stops, []*Event{textOf(0, "a ENOUGH 1")}, "0:text:a |0:finish:stop", true},
 		{"one at the very beginning", stops, []*Event{textOf(0, "1a")}, "0:finish:stop", true},
 		{"none across a call", stops, []*Event{textOf(0, "EN"), callOf("f"), textOf(0, "D")}, "0:text:EN|0:call:f|0:text:D", false},
 		{"one after a call", stops, []*Event{callOf("f"), textOf(0, "a1b")}, "0:call:f|0:text:a|0:finish:tool_calls", true},
-		{"signatures do not part it", stops, []*Event{textOf(0, "aEN"), {Kind: EventSignature}, textOf(0, "D")},
-			"0:text:a|0:kind 5|0:finish:stop", true},
+		{
+			"signatures do not part it", stops,
+			[]*Event{textOf(0, "aEN"), {Kind: EventSignature}, textOf(0, "D")},
+			"0:text:a|0:kind 5|0:finish:stop", true,
+		},
 		{"thoughts are not searched", stops, []*Event{{Kind: EventThought, Text: "1"}, textOf(0, "a")}, "0:kind 1|0:text:a", false},
-		{"the first call only", one, []*Event{textOf(0, "a"), callOf("f"), callOf("g"), textOf(0, "b"), finishOf(0, FinishCalls), usageEvent},
-			"0:text:a|0:call:f|0:finish:tool_calls|usage", true},
+		{
+			"the first call only", one,
+			[]*Event{textOf(0, "a"), callOf("f"), callOf("g"), textOf(0, "b"), finishOf(0, FinishCalls), usageEvent},
+			"0:text:a|0:call:f|0:finish:tool_calls|usage", true,
+		},
 		{"no call", one, []*Event{textOf(0, "a")}, "0:text:a", false},
-		{"a fence around JSON", json, []*Event{textOf(0, "`"), textOf(0, "``js"), textOf(0, "on\n{\"a\":"), textOf(0, "1}\n``"), textOf(0, "`\n"), finishOf(0, FinishStop)},
-			`0:text:{"a":1}|0:finish:stop`, true},
+		{
+			"a fence around JSON", json,
+			[]*Event{textOf(0, "`"), textOf(0, "``js"), textOf(0, "on\n{\"a\":"), textOf(0, "1}\n``"), textOf(0, "`\n"), finishOf(0, FinishStop)},
+			`0:text:{"a":1}|0:finish:stop`, true,
+		},
 		{"a fence that does not end", json, []*Event{textOf(0, "```json\n{} "), finishOf(0, FinishLength)}, "0:text:{} |0:finish:length", true},
-		{"fences inside a string", json, []*Event{textOf(0, "```\n\"a\n```"), textOf(0, "\n b\"\n```"), finishOf(0, FinishStop)},
-			"0:text:\"a\n```\n b\"|0:finish:stop", true},
+		{
+			"fences inside a string", json,
+			[]*Event{textOf(0, "```\n\"a\n```"), textOf(0, "\n b\"\n```"), finishOf(0, FinishStop)},
+			"0:text:\"a\n```\n b\"|0:finish:stop", true,
+		},
 		{"no fence", json, []*Event{textOf(0, " \n"), textOf(0, "{}"), textOf(0, " ```"), finishOf(0, FinishStop)}, "0:text: \n{} ```|0:finish:stop", true},
 		{"nothing but white space", json, []*Event{textOf(0, " \n"), finishOf(0, FinishStop)}, "0:text: \n|0:finish:stop", true},
 	} {

@@ -92,10 +92,13 @@ func say(role translate.Role, parts ...translate.Part) translate.Message {
 	return translate.Message{Role: role, Parts: parts}
 }
 
-func user(parts ...translate.Part) translate.Message      { return say(translate.RoleUser, parts...) }
+func user(parts ...translate.Part) translate.Message { return say(translate.RoleUser, parts...) }
+
 func assistant(parts ...translate.Part) translate.Message { return say(translate.RoleModel, parts...) }
-func system(parts ...translate.Part) translate.Message    { return say(translate.RoleSystem, parts...) }
-func toolSaid(parts ...translate.Part) translate.Message  { return say(translate.RoleTool, parts...) }
+
+func system(parts ...translate.Part) translate.Message { return say(translate.RoleSystem, parts...) }
+
+func toolSaid(parts ...translate.Part) translate.Message { return say(translate.RoleTool, parts...) }
 
 // talk numbers the messages as a client's list would.
 func talk(messages ...translate.Message) *translate.Request {
@@ -151,42 +154,52 @@ func TestGenerationConfig(t *testing.T) {
 			set: func(r *translate.Request) {
 				r.Sampling.PresencePenalty, r.Sampling.FrequencyPenalty = new(0.0), new(0.0)
 			},
-		}, {
+		},
+		{
 			name: "penalties",
 			set: func(r *translate.Request) {
 				r.Sampling.PresencePenalty, r.Sampling.FrequencyPenalty = new(0.5), new(-1.0)
 			},
 			want: `{"presencePenalty":0.5,"frequencyPenalty":-1}`,
-		}, {
+		},
+		{
 			name: "penalties on the Developer API's 2.5", model: older,
 			set: func(r *translate.Request) {
 				r.Sampling.PresencePenalty, r.Sampling.FrequencyPenalty = new(0.5), new(1.0)
 			},
 			ignored: []string{"presence_penalty", "frequency_penalty"},
-		}, {
+		},
+		{
 			name: "penalties on Vertex's 2.5", model: older, backend: translate.Vertex,
 			set:  func(r *translate.Request) { r.Sampling.PresencePenalty = new(0.5) },
 			want: `{"presencePenalty":0.5}`,
-		}, {
+		},
+		{
 			name: "penalties on Gemini 4", model: "gemini-4-argon", backend: translate.Vertex,
 			set:     func(r *translate.Request) { r.Sampling.FrequencyPenalty = new(0.5) },
 			ignored: []string{"frequency_penalty"},
-		}, {
+		},
+		{
 			name: "JSON", set: func(r *translate.Request) { r.Format.Kind = translate.FormatJSON },
 			want: `{"responseMimeType":"application/json"}`,
-		}, {
+		},
+		{
 			name: "JSON of a schema", set: func(r *translate.Request) { r.Format = schema },
 			want: `{"responseMimeType":"application/json","responseJsonSchema":{"type":"object","properties":{"a":{"enum":[1]}}}}`,
-		}, {
+		},
+		{
 			name: "JSON beside tools", set: func(r *translate.Request) { r.Format.Kind, r.Tools = translate.FormatJSON, tool },
 			want: `{"responseMimeType":"application/json"}`,
-		}, {
+		},
+		{
 			name: "JSON beside tools on 2.5 is asked for in words", model: older,
 			set: func(r *translate.Request) { r.Format, r.Tools = schema, tool },
-		}, {
+		},
+		{
 			name: "JSON of gemma is asked for in words", model: "gemma-4-31b-it",
 			set: func(r *translate.Request) { r.Format = schema },
-		}, {
+		},
+		{
 			name: "all of it for Code Assist", backend: translate.CodeAssist,
 			set: func(r *translate.Request) {
 				r.Sampling = translate.Sampling{Temperature: new(1.0), Seed: new(int64(1))}
@@ -251,11 +264,19 @@ func TestToolChoice(t *testing.T) {
 		{"none", translate.ToolChoice{Mode: translate.ChoiceNone}, false, `{"functionCallingConfig":{"mode":"NONE"}}`},
 		{"auto", translate.ToolChoice{Mode: translate.ChoiceAuto}, false, `{"functionCallingConfig":{"mode":"AUTO"}}`},
 		{"auto with a strict tool", translate.ToolChoice{Mode: translate.ChoiceAuto}, true, `{"functionCallingConfig":{"mode":"VALIDATED"}}`},
-		{"some", translate.ToolChoice{Mode: translate.ChoiceAuto, Names: []string{"f g"}}, false,
-			`{"functionCallingConfig":{"mode":"VALIDATED","allowedFunctionNames":["f_g"]}}`},
+		{
+			"some",
+			translate.ToolChoice{Mode: translate.ChoiceAuto, Names: []string{"f g"}},
+			false,
+			`{"functionCallingConfig":{"mode":"VALIDATED","allowedFunctionNames":["f_g"]}}`,
+		},
 		{"required", translate.ToolChoice{Mode: translate.ChoiceRequired}, false, `{"functionCallingConfig":{"mode":"ANY"}}`},
-		{"one", translate.ToolChoice{Mode: translate.ChoiceRequired, Names: []string{"f g"}}, false,
-			`{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f_g"]}}`},
+		{
+			"one",
+			translate.ToolChoice{Mode: translate.ChoiceRequired, Names: []string{"f g"}},
+			false,
+			`{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f_g"]}}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

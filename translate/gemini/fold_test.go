@@ -92,27 +92,36 @@ func TestFold(t *testing.T) {
 	}{
 		{
 			name: "text and thoughts, deltas as they come",
-			payloads: []string{candidateOf(`{"text":"hm","thought":true}`, ""), candidateOf(`{"text":"a"},{"text":"b"}`, ""),
-				candidateOf(`{"text":"c"}`, "STOP")},
+			payloads: []string{
+				candidateOf(`{"text":"hm","thought":true}`, ""), candidateOf(`{"text":"a"},{"text":"b"}`, ""),
+				candidateOf(`{"text":"c"}`, "STOP"),
+			},
 			want: []string{`thought "hm"`, `text "a"`, `text "b"`, `text "c"`, done, free},
-		}, {
+		},
+		{
 			name:     "STOP on every chunk and text after it: one finish, last",
 			payloads: []string{candidateOf(`{"text":"a"}`, "STOP"), candidateOf(`{"text":"b"}`, "STOP"), candidateOf(`{"text":"c"}`, "")},
 			want:     []string{`text "a"`, `text "b"`, `text "c"`, done, free},
-		}, {
+		},
+		{
 			name: "calls in one chunk and over several; empty text with a signature",
-			payloads: []string{candidateOf(`{"text":"x"},{"functionCall":{"id":"1","name":"f","args":{"a":1}},"thoughtSignature":"c2ln"},{"functionCall":{"name":"f"}}`, ""),
-				candidateOf(`{"functionCall":{"name":"f","args":{"b":2}}}`, ""), candidateOf(`{"text":"","thoughtSignature":"Zm9v"}`, "STOP")},
+			payloads: []string{
+				candidateOf(`{"text":"x"},{"functionCall":{"id":"1","name":"f","args":{"a":1}},"thoughtSignature":"c2ln"},{"functionCall":{"name":"f"}}`, ""),
+				candidateOf(`{"functionCall":{"name":"f","args":{"b":2}}}`, ""), candidateOf(`{"text":"","thoughtSignature":"Zm9v"}`, "STOP"),
+			},
 			want: []string{`text "x"`, `call 1 f {"a":1} gt1.g.c2ln`, `call f {}`, `call f {"b":2}`, `signature gt1.g.Zm9v`, calls, free},
-		}, {
+		},
+		{
 			name:     "names come back as the client declared them",
 			payloads: []string{candidateOf(`{"functionCall":{"name":"my_tool"}},{"functionCall":{"name":"default_api:f"}},{"functionCall":{"name":"other"}}`, "STOP")},
 			want:     []string{`call my tool {}`, `call f {}`, `call other {}`, calls, free},
-		}, {
+		},
+		{
 			name:     "a call beats the token limit",
 			payloads: []string{candidateOf(`{"functionCall":{"name":"f"}}`, ""), candidateOf(``, "MAX_TOKENS")},
 			want:     []string{`call f {}`, calls, free},
-		}, {
+		},
+		{
 			name:     "the token limit with nothing to show",
 			payloads: []string{`{"candidates":[{"content":{"role":"model"},"finishReason":"MAX_TOKENS"}],"usageMetadata":{"promptTokenCount":7,"thoughtsTokenCount":19,"totalTokenCount":26}}`},
 			want:     []string{length, "usage 7+19"},
@@ -126,8 +135,10 @@ func TestFold(t *testing.T) {
 		{name: "STOP with thoughts only", payloads: []string{candidateOf(`{"text":"hm","thought":true}`, "STOP")}, want: []string{`thought "hm"`}, state: EndUnusable},
 		{name: "a malformed call", payloads: []string{candidateOf(``, "MALFORMED_FUNCTION_CALL")}, state: EndUnusable},
 		{name: "a malformed call after text", payloads: []string{candidateOf(`{"text":"a"}`, "MALFORMED_FUNCTION_CALL")}, want: []string{`text "a"`}, state: EndUnusable},
-		{name: "a malformed call beside a good one", payloads: []string{candidateOf(`{"functionCall":{"name":"f"}}`, "MALFORMED_FUNCTION_CALL")},
-			want: []string{`call f {}`, calls, free}},
+		{
+			name: "a malformed call beside a good one", payloads: []string{candidateOf(`{"functionCall":{"name":"f"}}`, "MALFORMED_FUNCTION_CALL")},
+			want: []string{`call f {}`, calls, free},
+		},
 		{name: "no finish reason", payloads: []string{candidateOf(`{"text":"a"}`, "")}, want: []string{`text "a"`}, state: EndIncomplete},
 		{name: "no candidate", payloads: []string{`{"usageMetadata":{"promptTokenCount":5,"totalTokenCount":5}}`}, state: EndEmpty},
 		{name: "nothing at all", state: EndEmpty},
@@ -135,74 +146,97 @@ func TestFold(t *testing.T) {
 			name:     "the prompt was refused",
 			payloads: []string{`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5,"totalTokenCount":5}}`},
 			want:     []string{`blocked "The request was blocked by Gemini (SAFETY)."`, filter, "usage 5+0"},
-		}, {
+		},
+		{
 			name:     "refused with nothing but a message",
 			payloads: []string{`{"candidates":[],"promptFeedback":{"blockReasonMessage":"No."}}`},
 			want:     []string{`blocked "The request was blocked by Gemini: No."`, filter, free},
-		}, {
+		},
+		{
 			name: "an unspecified reason is none, in both spellings",
-			payloads: []string{`{"promptFeedback":{"blockReason":"BLOCK_REASON_UNSPECIFIED"}}`, `{"promptFeedback":{"blockReason":"BLOCKED_REASON_UNSPECIFIED"}}`,
-				candidateOf(`{"text":"a"}`, "STOP")},
+			payloads: []string{
+				`{"promptFeedback":{"blockReason":"BLOCK_REASON_UNSPECIFIED"}}`, `{"promptFeedback":{"blockReason":"BLOCKED_REASON_UNSPECIFIED"}}`,
+				candidateOf(`{"text":"a"}`, "STOP"),
+			},
 			want: []string{`text "a"`, done, free},
-		}, {
+		},
+		{
 			name:     "a refusal while the answer was under way ends it once",
 			payloads: []string{candidateOf(`{"text":"a"}`, ""), `{"promptFeedback":{"blockReason":"OTHER"}}`, `{"promptFeedback":{"blockReason":"OTHER"}}`},
 			want:     []string{`text "a"`, `blocked "The request was blocked by Gemini (OTHER)."`, filter, free},
-		}, {
+		},
+		{
 			name:     "pictures, in both alphabets",
 			payloads: []string{candidateOf(`{"inlineData":{"mimeType":"image/png","data":"+/8="},"thoughtSignature":"c2ln"},{"inlineData":{"mimeType":"image/png","data":"-_8"}}`, "STOP")},
 			want:     []string{`media image/png "\xfb\xff" gt1.g.c2ln`, `media image/png "\xfb\xff"`, done, free},
-		}, {
+		},
+		{
 			name:     "code the model ran is fenced, on lines of its own",
 			payloads: []string{candidateOf(`{"text":"run:"},{"executableCode":{"language":"PYTHON","code":"print(1)"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK","output":"1\n"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK"}}`, "STOP")},
 			want:     []string{`text "run:"`, "text \"\\n```python\\nprint(1)\\n```\\n\"", "text \"```output\\n1\\n```\\n\"", "text \"```output\\n```\\n\"", done, free},
-		}, {
+		},
+		{
 			name: "log probabilities follow their text",
-			payloads: []string{`{"candidates":[{"logprobsResult":{"chosenCandidates":[{"token":"a","tokenId":7,"logProbability":-0.5},{"token":"b"}],"topCandidates":[{"candidates":[
+			payloads: []string{
+				`{"candidates":[{"logprobsResult":{"chosenCandidates":[{"token":"a","tokenId":7,"logProbability":-0.5},{"token":"b"}],"topCandidates":[{"candidates":[
 				{"token":"a","logProbability":-0.5},{"token":"c","logProbability":-2}]}],"logProbabilitySum":-0.5},"content":{"parts":[{"text":"ab"}]}}]}`,
-				`{"candidates":[{"logprobsResult":{"topCandidates":[{}]}}]}`, `{"candidates":[{"logprobsResult":7,"finishReason":"STOP"}]}`},
+				`{"candidates":[{"logprobsResult":{"topCandidates":[{}]}}]}`, `{"candidates":[{"logprobsResult":7,"finishReason":"STOP"}]}`,
+			},
 			want: []string{`text "ab"`, `likely [{a -0.5 [{a -0.5 []} {c -2 []}]} {b 0 []}]`, done, free},
-		}, {
+		},
+		{
 			name: "what is unknown is passed over",
-			payloads: []string{`{"candidates":[{"content":{"parts":[{"hologram":{"x":[1]}},{},{"toolCall":{"id":"1"}},null,7]},"newField":{}},null],"x":[{}]}`,
-				`{"candidates":[{"content":null}]}`, `{"candidates":[{"content":{"parts":null}}]}`, `{}`, `null`, candidateOf(`{"text":"a"},{"text":7}`, "STOP")},
+			payloads: []string{
+				`{"candidates":[{"content":{"parts":[{"hologram":{"x":[1]}},{},{"toolCall":{"id":"1"}},null,7]},"newField":{}},null],"x":[{}]}`,
+				`{"candidates":[{"content":null}]}`, `{"candidates":[{"content":{"parts":null}}]}`, `{}`, `null`, candidateOf(`{"text":"a"},{"text":7}`, "STOP"),
+			},
 			want: []string{`text "a"`, done, free},
-		}, {
+		},
+		{
 			name:     "several candidates",
 			payloads: []string{`{"candidates":[{"index":1,"content":{"parts":[{"text":"b"}]},"finishReason":"STOP"},{"content":{"parts":[{"text":"a"}]},"finishReason":"MAX_TOKENS"}]}`},
 			want:     []string{`1: text "b"`, `text "a"`, length, "1: " + done, free},
-		}, {
+		},
+		{
 			name:     "an index nobody asked for",
 			payloads: []string{`{"candidates":[{"index":128,"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}`},
 			want:     []string{`text "a"`, done, free},
-		}, {
+		},
+		{
 			name:     "Code Assist's wrapper, and an event without a response",
 			payloads: []string{`{"traceId":"x"}`, `{"response":` + candidateOf(`{"text":"a"}`, "STOP") + `,"traceId":"x"}`, `{"remainingCredits":[]}`},
 			want:     []string{`text "a"`, done, free},
-		}, {
+		},
+		{
 			name: "arguments in pieces",
-			payloads: []string{candidateOf(`{"functionCall":{"name":"f","willContinue":true},"thoughtSignature":"c2ln"}`, ""),
+			payloads: []string{
+				candidateOf(`{"functionCall":{"name":"f","willContinue":true},"thoughtSignature":"c2ln"}`, ""),
 				candidateOf(`{"functionCall":{"partialArgs":[{"jsonPath":"$.city","stringValue":"Par","willContinue":true}],"willContinue":true}}`, ""),
 				candidateOf(`{"functionCall":{"partialArgs":[{"jsonPath":"$.city","stringValue":"is"},{"jsonPath":"$.n","numberValue":1.50}],"willContinue":true}}`, ""),
 				candidateOf(`{"functionCall":{"partialArgs":[{"jsonPath":"$['a b'].list[0].ok","boolValue":true},{"jsonPath":"$.a","nullValue":"NULL_VALUE"},{"jsonPath":"$.tags[]"}],"willContinue":true}}`, ""),
-				candidateOf(`{"functionCall":{}}`, ""), candidateOf(`{"functionCall":{"name":"f"}}`, "STOP")},
+				candidateOf(`{"functionCall":{}}`, ""), candidateOf(`{"functionCall":{"name":"f"}}`, "STOP"),
+			},
 			want: []string{`call f {"city":"Paris","n":1.50,"a b":{"list":[{"ok":true}]},"a":null,"tags":[]} gt1.g.c2ln`, `call f {}`, calls, free},
-		}, {
+		},
+		{
 			name: "pieces that are too deep, out of order, or for no place are dropped",
 			payloads: []string{candidateOf(`{"functionCall":{"name":"f","partialArgs":[{"jsonPath":"$.l[5]","numberValue":1},{"jsonPath":"$.l[0]","numberValue":2},
 				{"jsonPath":"$.d`+strings.Repeat("[0]", maxArgDepth)+`","numberValue":3},{"jsonPath":"$[0]","numberValue":3},{"jsonPath":"$","numberValue":4},{"jsonPath":"l","numberValue":5},
 				{"jsonPath":"$.a[x]","numberValue":6},{"jsonPath":"$['a","numberValue":7},{"jsonPath":"$..b","numberValue":8},{"jsonPath":"$.a[","numberValue":9},
 				{"jsonPath":"$.m","numberValue":10}]}}`, "STOP")},
 			want: []string{`call f {"l":[2],"m":10}`, calls, free},
-		}, {
+		},
+		{
 			name:     "arguments in pieces, all in one chunk",
 			payloads: []string{candidateOf(`{"functionCall":{"name":"f","partialArgs":[{"jsonPath":"$.x","numberValue":2}]}}`, "STOP")},
 			want:     []string{`call f {"x":2}`, calls, free},
-		}, {
+		},
+		{
 			name:     "a call in pieces ends where the next begins, and at the end of the answer",
 			payloads: []string{candidateOf(`{"functionCall":{"name":"f","willContinue":true}}`, ""), candidateOf(`{"functionCall":{"name":"my_tool","willContinue":true}}`, "STOP")},
 			want:     []string{`call f {}`, `call my tool {}`, calls, free},
-		}, {
+		},
+		{
 			name:     "a call in pieces that never ended",
 			payloads: []string{candidateOf(`{"functionCall":{"name":"f","willContinue":true}}`, "")},
 			state:    EndIncomplete,
@@ -239,8 +273,10 @@ func TestErrSaysWhatGoogleSaid(t *testing.T) {
 	tests := []struct {
 		payload, code, message string
 	}{
-		{`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed function call: print("}]}`,
-			"malformed_function_call", "Malformed function call: print("},
+		{
+			`{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed function call: print("}]}`,
+			"malformed_function_call", "Malformed function call: print(",
+		},
 		{`{"candidates":[{"finishReason":"TOO_MANY_TOOL_CALLS"}]}`, "malformed_function_call", "The model returned an unusable tool call (TOO_MANY_TOOL_CALLS)."},
 		{`{"candidates":[{"finishReason":"OTHER","finishMessage":"Internal."}]}`, "model_no_output", "Internal."},
 		{`{"candidates":[{"finishReason":"STOP"}]}`, "model_no_output", "The model returned no output (STOP)."},
@@ -266,31 +302,39 @@ func TestUsage(t *testing.T) {
 			"everything, tool use included (recorded)",
 			[]string{`{"usageMetadata":{"promptTokenCount":21,"candidatesTokenCount":126,"totalTokenCount":485,"toolUsePromptTokenCount":243,"thoughtsTokenCount":95}}`},
 			translate.Usage{Prompt: 264, Completion: 221, Reasoning: 95},
-		}, {
+		},
+		{
 			"the last one wins, never the sum",
-			[]string{`{"usageMetadata":{"promptTokenCount":89,"candidatesTokenCount":5,"totalTokenCount":94}}`,
-				`{"usageMetadata":{"promptTokenCount":121,"candidatesTokenCount":7,"totalTokenCount":128}}`},
+			[]string{
+				`{"usageMetadata":{"promptTokenCount":89,"candidatesTokenCount":5,"totalTokenCount":94}}`,
+				`{"usageMetadata":{"promptTokenCount":121,"candidatesTokenCount":7,"totalTokenCount":128}}`,
+			},
 			translate.Usage{Prompt: 121, Completion: 7},
-		}, {
+		},
+		{
 			"one without counters does not erase it",
 			[]string{`{"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":5,"totalTokenCount":14}}`, `{"usageMetadata":{"trafficType":"ON_DEMAND"}}`},
 			translate.Usage{Prompt: 9, Completion: 5},
-		}, {
+		},
+		{
 			"candidates that include the thoughts",
 			[]string{`{"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":30,"thoughtsTokenCount":20,"totalTokenCount":40}}`},
 			translate.Usage{Prompt: 10, Completion: 30, Reasoning: 20},
-		}, {
+		},
+		{
 			"cached and audio are parts of their wholes",
 			[]string{`{"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":60,"candidatesTokenCount":8,"totalTokenCount":108,
 				"promptTokensDetails":[{"modality":"TEXT","tokenCount":70},{"modality":"AUDIO","tokenCount":30}],
 				"candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":"8"}]}}`},
 			translate.Usage{Prompt: 100, Cached: 60, PromptAudio: 30, Completion: 8, CompletionAudio: 8},
-		}, {
+		},
+		{
 			"counters as strings, fractions and nonsense",
 			[]string{`{"usageMetadata":{"promptTokenCount":"12","candidatesTokenCount":3.0,"totalTokenCount":15,"thoughtsTokenCount":"many","cachedContentTokenCount":-4,
 				"toolUsePromptTokenCount":null,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":{}},7]}}`},
 			translate.Usage{Prompt: 12, Completion: 3},
-		}, {
+		},
+		{
 			"counters beyond belief",
 			[]string{`{"usageMetadata":{"promptTokenCount":99999999999999999999,"totalTokenCount":1e300}}`},
 			translate.Usage{Prompt: 1<<31 - 1},
@@ -347,8 +391,10 @@ func TestCitationsCountCodePoints(t *testing.T) {
 			[]string{"citation 3-10 https://a A"},
 		}, {
 			"segments of later parts, and repetition",
-			[]string{candidateOf(`{"text":"hm","thought":true},{"text":"über"}`, ""), candidateOf(`{"text":" uns"}`, ""),
-				grounding(`{"segment":{"endIndex":1},"groundingChunkIndices":[1]}`), grounding(`{"segment":{"partIndex":1,"startIndex":6,"endIndex":9},"groundingChunkIndices":[0]}`)},
+			[]string{
+				candidateOf(`{"text":"hm","thought":true},{"text":"über"}`, ""), candidateOf(`{"text":" uns"}`, ""),
+				grounding(`{"segment":{"endIndex":1},"groundingChunkIndices":[1]}`), grounding(`{"segment":{"partIndex":1,"startIndex":6,"endIndex":9},"groundingChunkIndices":[0]}`),
+			},
 			[]string{"citation 5-8 https://a A"},
 		},
 	}
@@ -358,8 +404,10 @@ func TestCitationsCountCodePoints(t *testing.T) {
 		want     []string
 	}{
 		"a part that goes on over several events is one part",
-		[]string{candidateOf(`{"text":"äb"}`, ""), candidateOf(`{"text":"cd"},{"text":"efg"}`, ""),
-			grounding(`{"segment":{"partIndex":1,"startIndex":1,"endIndex":3},"groundingChunkIndices":[0]}`)},
+		[]string{
+			candidateOf(`{"text":"äb"}`, ""), candidateOf(`{"text":"cd"},{"text":"efg"}`, ""),
+			grounding(`{"segment":{"partIndex":1,"startIndex":1,"endIndex":3},"groundingChunkIndices":[0]}`),
+		},
 		[]string{"citation 5-7 https://a A"},
 	})
 	for _, tt := range tests {
@@ -407,8 +455,10 @@ func TestResponseReuse(t *testing.T) {
 
 func TestDecodeErrors(t *testing.T) {
 	var r Response
-	for _, payload := range []string{``, `{`, `{"candidates":[{"content"`, `{"a":1}x`, `{"a":1}{}`, `{"candidates":[}`, `{"error":`, `{1:2}`,
-		`{"response":{"candidates":]}`, strings.Repeat(`{"response":`, 20_000)} {
+	for _, payload := range []string{
+		``, `{`, `{"candidates":[{"content"`, `{"a":1}x`, `{"a":1}{}`, `{"candidates":[}`, `{"error":`, `{1:2}`,
+		`{"response":{"candidates":]}`, strings.Repeat(`{"response":`, 20_000),
+	} {
 		if err := r.Decode([]byte(payload)); err == nil {
 			t.Errorf("Decode(%.40q) gave no error", payload)
 		}

@@ -145,10 +145,18 @@ func TestWhatRemediesGiveUpIsSaid(t *testing.T) {
 	}{
 		{forced, Remedies{Parameters: SchemaProto}, "toolConfig", `{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}}`, nil},
 		{forced, Remedies{FreeCalls: true}, "toolConfig", `{"functionCallingConfig":{"mode":"AUTO"}}`, []string{"tool_choice"}},
-		{formed, Remedies{Answer: SchemaLite}, "generationConfig",
-			`{"responseMimeType":"application/json","responseJsonSchema":{"type":"object","properties":{"a":{"type":"string","description":"(maxLength: 3)"}}}}`, nil},
-		{formed, Remedies{Answer: SchemaProto}, "generationConfig",
-			`{"responseMimeType":"application/json","responseSchema":{"type":"OBJECT","properties":{"a":{"type":"STRING","description":"(maxLength: 3)"}}}}`, nil},
+		{
+			formed,
+			Remedies{Answer: SchemaLite},
+			"generationConfig",
+			`{"responseMimeType":"application/json","responseJsonSchema":{"type":"object","properties":{"a":{"type":"string","description":"(maxLength: 3)"}}}}`, nil,
+		},
+		{
+			formed,
+			Remedies{Answer: SchemaProto},
+			"generationConfig",
+			`{"responseMimeType":"application/json","responseSchema":{"type":"OBJECT","properties":{"a":{"type":"STRING","description":"(maxLength: 3)"}}}}`, nil,
+		},
 		{formed, Remedies{Answer: SchemaWords}, "generationConfig", `{"responseMimeType":"application/json"}`, []string{"response_format"}},
 		{formed, Remedies{Answer: SchemaUnaided}, "generationConfig", ``, []string{"response_format"}},
 	}
@@ -177,8 +185,12 @@ func TestThinkingWithRemedies(t *testing.T) {
 		{"one after the other", newest, translate.Reasoning{Effort: "low"}, []Complaint{level("LOW"), level("MEDIUM")}, `{"thinkingLevel":"HIGH"}`},
 		{"no level at all", newest, translate.Reasoning{Effort: "low"}, []Complaint{level("LOW"), level("MEDIUM"), level("HIGH")}, ``},
 		{"a level nobody knows", newest, translate.Reasoning{Effort: "low"}, []Complaint{level("EXTREME")}, `{"thinkingLevel":"LOW"}`},
-		{"a list of levels", newest, translate.Reasoning{Effort: "medium"},
-			[]Complaint{{Kind: ComplaintLevel, Level: "MEDIUM", Levels: []string{"HIGH"}}}, `{"thinkingLevel":"HIGH"}`},
+		{
+			"a list of levels", newest,
+			translate.Reasoning{Effort: "medium"},
+			[]Complaint{{Kind: ComplaintLevel, Level: "MEDIUM", Levels: []string{"HIGH"}}},
+			`{"thinkingLevel":"HIGH"}`,
+		},
 		{"a budget instead of levels", newest, translate.Reasoning{Effort: "low"}, []Complaint{level("")}, `{"thinkingBudget":1024}`},
 		{"levels instead of a budget", older, translate.Reasoning{Effort: "medium"}, []Complaint{{Kind: ComplaintBudget}}, `{"thinkingLevel":"MEDIUM"}`},
 		{"neither", newest, translate.Reasoning{Effort: "low"}, []Complaint{level(""), {Kind: ComplaintBudget}}, ``},
@@ -285,8 +297,10 @@ func TestTheStrictSimulatorTakesEveryStage(t *testing.T) {
 var here = Place{Backend: translate.GeminiAPI, Host: "here"}
 
 func TestLessons(t *testing.T) {
-	everything := Remedies{Unsigned: 2, SignAll: true, NoIDs: true, Parameters: SchemaProto, Answer: SchemaLite, FreeCalls: true,
-		Thinking: ThinkingRemedy{always: true}}
+	everything := Remedies{
+		Unsigned: 2, SignAll: true, NoIDs: true, Parameters: SchemaProto, Answer: SchemaLite, FreeCalls: true,
+		Thinking: ThinkingRemedy{always: true},
+	}
 	req := toolTalk("YWFh", "YmJi", "")
 	req.Format = translate.Format{Kind: translate.FormatSchema, Schema: jsontext.Value(`{"type":"object"}`)}
 	otherTools := toolTalk("YWFh", "YmJi", "")
@@ -307,8 +321,10 @@ func TestLessons(t *testing.T) {
 		{"another model", req, here, older, host},
 		{"a plain question", talk(user(text("hi"))), here, newest, ofModel},
 		{"other tools, no format", otherTools, here, newest, conversation},
-		{"another conversation", toolTalk("Y2Nj", "YWFh", ""), here, newest,
-			Remedies{NoIDs: true, SignAll: true, Thinking: everything.Thinking, Parameters: SchemaProto, FreeCalls: true}},
+		{
+			"another conversation", toolTalk("Y2Nj", "YWFh", ""), here, newest,
+			Remedies{NoIDs: true, SignAll: true, Thinking: everything.Thinking, Parameters: SchemaProto, FreeCalls: true},
+		},
 	}
 	l := NewLessons()
 	split := func(schemas ...string) *translate.Request {

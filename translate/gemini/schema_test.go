@@ -23,14 +23,22 @@ func cleanSchema(schema []byte) (jsontext.Value, error) {
 
 func TestCleanSchema(t *testing.T) {
 	tests := []struct{ name, schema, want string }{
-		{"nothing to do", `{"type":"object","properties":{"a":{"type":["string","null"]}},"required":["a"],"additionalProperties":false}`,
-			`{"type":"object","properties":{"a":{"type":["string","null"]}},"required":["a"],"additionalProperties":false}`},
-		{"keywords without a meaning", `{"$schema":"s","strict":true,"x-vendor":{"a":1},"type":"object","examples":[{}],"properties":{"a":{"deprecated":true,"type":"string","readOnly":true}}}`,
-			`{"type":"object","properties":{"a":{"type":"string"}}}`},
-		{"properties may be called anything", `{"properties":{"$schema":{"type":"string"},"const":{"type":"string"},"x-a":{"strict":true},"properties":{"properties":{"strict":{"const":"a"}}}}}`,
-			`{"properties":{"$schema":{"type":"string"},"const":{"type":"string"},"x-a":{},"properties":{"properties":{"strict":{"enum":["a"]}}}}}`},
-		{"values are not schemas", `{"default":{"const":1,"strict":2},"enum":["const"],"required":["strict"],"const":{"strict":1}}`,
-			`{"default":{"const":1,"strict":2},"enum":["const"],"required":["strict"]}`},
+		{
+			"nothing to do", `{"type":"object","properties":{"a":{"type":["string","null"]}},"required":["a"],"additionalProperties":false}`,
+			`{"type":"object","properties":{"a":{"type":["string","null"]}},"required":["a"],"additionalProperties":false}`,
+		},
+		{
+			"keywords without a meaning", `{"$schema":"s","strict":true,"x-vendor":{"a":1},"type":"object","examples":[{}],"properties":{"a":{"deprecated":true,"type":"string","readOnly":true}}}`,
+			`{"type":"object","properties":{"a":{"type":"string"}}}`,
+		},
+		{
+			"properties may be called anything", `{"properties":{"$schema":{"type":"string"},"const":{"type":"string"},"x-a":{"strict":true},"properties":{"properties":{"strict":{"const":"a"}}}}}`,
+			`{"properties":{"$schema":{"type":"string"},"const":{"type":"string"},"x-a":{},"properties":{"properties":{"strict":{"enum":["a"]}}}}}`,
+		},
+		{
+			"values are not schemas", `{"default":{"const":1,"strict":2},"enum":["const"],"required":["strict"],"const":{"strict":1}}`,
+			`{"default":{"const":1,"strict":2},"enum":["const"],"required":["strict"]}`,
+		},
 		{"const", `{"const":"a","type":"string"}`, `{"type":"string","enum":["a"]}`},
 		{"const null", `{"const":null}`, `{"type":"null"}`},
 		{"const null of a type", `{"const":null,"type":["null"]}`, `{"type":["null"]}`},
@@ -39,19 +47,25 @@ func TestCleanSchema(t *testing.T) {
 		{"const of a list is a value", `{"const":[1]}`, `{"description":"(one of: [1])"}`},
 		{"enum of texts and numbers", `{"enum":["a",1,"true","\"","\\"]}`, `{"enum":["a",1,"true","\"","\\"]}`},
 		{"enum with null", `{"enum":["a",null],"type":["string","null"]}`, `{"enum":["a"],"type":["string","null"]}`},
-		{"enum with null, untyped", `{"properties":{"a":{"enum":["a",null]},"b":{"enum":[1,null]},"c":{"enum":[null]}}}`,
-			`{"properties":{"a":{"enum":["a"],"type":["string","null"]},"b":{"enum":[1],"type":["number","null"]},"c":{"type":"null"}}}`},
+		{
+			"enum with null, untyped", `{"properties":{"a":{"enum":["a",null]},"b":{"enum":[1,null]},"c":{"enum":[null]}}}`,
+			`{"properties":{"a":{"enum":["a"],"type":["string","null"]},"b":{"enum":[1],"type":["number","null"]},"c":{"type":"null"}}}`,
+		},
 		{"enum with nothing", `{"enum":["","a"]}`, `{"enum":["a"]}`},
 		{"enum of nothing", `{"type":"string","enum":[""]}`, `{"type":"string"}`},
 		{"enum of flags", `{"enum":[true,false],"description":"d"}`, `{"description":"d (one of: true | false)","type":"boolean"}`},
 		{"enum of this and that", `{"enum":["a",false,{"x":1}]}`, `{"description":"(one of: a | false | {\"x\":1})"}`},
-		{"every place a schema can be", `{"$defs":{"d":{"const":1}},"definitions":{"d":{"const":1}},"items":{"const":1},"prefixItems":[{"const":1}],
+		{
+			"every place a schema can be", `{"$defs":{"d":{"const":1}},"definitions":{"d":{"const":1}},"items":{"const":1},"prefixItems":[{"const":1}],
 			"anyOf":[{"const":1},true],"oneOf":[{"const":1}],"additionalProperties":{"const":1},"not":{"const":1},"patternProperties":{"^a":{"const":1}}}`,
 			`{"$defs":{"d":{"enum":[1]}},"definitions":{"d":{"enum":[1]}},"items":{"enum":[1]},"prefixItems":[{"enum":[1]}],
-			"anyOf":[{"enum":[1]},true],"oneOf":[{"enum":[1]}],"additionalProperties":{"enum":[1]},"not":{"enum":[1]},"patternProperties":{"^a":{"enum":[1]}}}`},
+			"anyOf":[{"enum":[1]},true],"oneOf":[{"enum":[1]}],"additionalProperties":{"enum":[1]},"not":{"enum":[1]},"patternProperties":{"^a":{"enum":[1]}}}`,
+		},
 		{"items of the old drafts", `{"items":[{"const":1},{"strict":true}]}`, `{"items":[{"enum":[1]},{}]}`},
-		{"shapes no schema has", `{"properties":["const"],"anyOf":{"const":1},"items":7,"additionalProperties":true,"$defs":null}`,
-			`{"properties":["const"],"anyOf":{"enum":[1]},"items":7,"additionalProperties":true,"$defs":null}`},
+		{
+			"shapes no schema has", `{"properties":["const"],"anyOf":{"const":1},"items":7,"additionalProperties":true,"$defs":null}`,
+			`{"properties":["const"],"anyOf":{"enum":[1]},"items":7,"additionalProperties":true,"$defs":null}`,
+		},
 		{"numbers and spelling stay", `{"maximum":1.50e3,"minimum":12345678901234567890,"title":"\u00e9\/"}`, `{"maximum":1.50e3,"minimum":12345678901234567890,"title":"\u00e9\/"}`},
 		{"names twice", `{"type":"string","type":"number"}`, `{"type":"string","type":"number"}`},
 		{"no object", `true`, `true`},

@@ -9,37 +9,65 @@ import (
 
 func TestReferences(t *testing.T) {
 	tests := []struct{ name, schema, want string }{
-		{"definitions at the root", `{"$ref":"#/$defs/A","$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"}}},"B":{"type":"string"},"unused":{"type":"number"}}}`,
-			`{"$ref":"#/$defs/A","$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"}}},"B":{"type":"string"}}}`},
-		{"definitions of the older drafts", `{"properties":{"a":{"$ref":"#/definitions/A"}},"definitions":{"A":{"const":1}}}`,
-			`{"properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"enum":[1]}}}`},
-		{"definitions that are not at the root", `{"properties":{"a":{"$ref":"#/properties/a/$defs/A","$defs":{"A":{"type":"string"}}},"b":{"$ref":"#/$defs/A"}}}`,
-			`{"properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}}`},
-		{"anything within the schema", `{"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"$ref":"#/properties/a/items"}}}`,
-			`{"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"$ref":"#/$defs/items"}},"$defs":{"items":{"type":"string"}}}`},
-		{"names that would have to be escaped, and are taken", `{"properties":{"a":{"$ref":"#/$defs/x~1y"},"b":{"$ref":"#/$defs/x%20y"},"c":{"$ref":"#/$defs/x_y"},"d":{"$ref":"#/properties/x_y"},"x_y":{"type":"null"}},
+		{
+			"definitions at the root", `{"$ref":"#/$defs/A","$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"}}},"B":{"type":"string"},"unused":{"type":"number"}}}`,
+			`{"$ref":"#/$defs/A","$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"}}},"B":{"type":"string"}}}`,
+		},
+		{
+			"definitions of the older drafts", `{"properties":{"a":{"$ref":"#/definitions/A"}},"definitions":{"A":{"const":1}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"enum":[1]}}}`,
+		},
+		{
+			"definitions that are not at the root", `{"properties":{"a":{"$ref":"#/properties/a/$defs/A","$defs":{"A":{"type":"string"}}},"b":{"$ref":"#/$defs/A"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}}`,
+		},
+		{
+			"anything within the schema", `{"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"$ref":"#/properties/a/items"}}}`,
+			`{"properties":{"a":{"type":"array","items":{"type":"string"}},"b":{"$ref":"#/$defs/items"}},"$defs":{"items":{"type":"string"}}}`,
+		},
+		{
+			"names that would have to be escaped, and are taken", `{"properties":{"a":{"$ref":"#/$defs/x~1y"},"b":{"$ref":"#/$defs/x%20y"},"c":{"$ref":"#/$defs/x_y"},"d":{"$ref":"#/properties/x_y"},"x_y":{"type":"null"}},
 			"$defs":{"x/y":{"type":"string"},"x y":{"type":"number"},"x_y":{"type":"boolean"}}}`,
-			`{"properties":{"a":{"$ref":"#/$defs/x_1y"},"b":{"$ref":"#/$defs/x_20y"},"c":{"$ref":"#/$defs/x_y"},"d":{"$ref":"#/$defs/x_y_2"},"x_y":{"type":"null"}},"$defs":{"x_1y":{"type":"string"},"x_20y":{"type":"number"},"x_y":{"type":"boolean"},"x_y_2":{"type":"null"}}}`},
-		{"anchors", `{"properties":{"a":{"$ref":"#here"}},"$defs":{"A":{"$anchor":"here","type":"string"}}}`,
-			`{"properties":{"a":{"$ref":"#/$defs/here"}},"$defs":{"here":{"$anchor":"here","type":"string"}}}`},
-		{"nowhere, and elsewhere", `{"properties":{"a":{"$ref":"#/$defs/none","description":"d","title":"t"},"b":{"$ref":"https://example.com/s.json"}}}`,
-			`{"properties":{"a":{"description":"d"},"b":{}}}`},
-		{"what may stand beside one", `{"properties":{"a":{"$ref":"#/$defs/A","title":"t","description":"d","default":{"$ref":1},"type":"object","nullable":true}},"$defs":{"A":{"type":"object"}}}`,
-			`{"properties":{"a":{"$ref":"#/$defs/A","description":"d","default":{"$ref":1}}},"$defs":{"A":{"type":"object"}}}`},
-		{"one described by way of allOf", `{"properties":{"a":{"allOf":[{"$ref":"#/$defs/A"}],"description":"d","title":"t","default":1}},"$defs":{"A":{"type":"object"}}}`,
-			`{"properties":{"a":{"$ref":"#/$defs/A","description":"d","default":1}},"$defs":{"A":{"type":"object"}}}`},
-		{"all of them", `{"allOf":[{"$ref":"#/$defs/A"},{"properties":{"c":{"type":"string"}},"required":["c"]}],"properties":{"b":{"type":"string"}},"required":["b"],"$defs":{"A":{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"number"}}}}}`,
-			`{"properties":{"b":{"type":"string"},"a":{"type":"string"},"c":{"type":"string"}},"required":["b","c"],"type":"object"}`},
-		{"a circle that is required", `{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"next":{"$ref":"#/$defs/N"}},"required":["v","next"]}}}`,
-			`{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"next":{"$ref":"#/$defs/N"}},"required":["v"]}}}`},
-		{"a larger circle, and what only leads to it", `{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"},"c":{"$ref":"#/$defs/C"}},"required":["b","c"]},
+			`{"properties":{"a":{"$ref":"#/$defs/x_1y"},"b":{"$ref":"#/$defs/x_20y"},"c":{"$ref":"#/$defs/x_y"},"d":{"$ref":"#/$defs/x_y_2"},"x_y":{"type":"null"}},"$defs":{"x_1y":{"type":"string"},"x_20y":{"type":"number"},"x_y":{"type":"boolean"},"x_y_2":{"type":"null"}}}`,
+		},
+		{
+			"anchors", `{"properties":{"a":{"$ref":"#here"}},"$defs":{"A":{"$anchor":"here","type":"string"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/here"}},"$defs":{"here":{"$anchor":"here","type":"string"}}}`,
+		},
+		{
+			"nowhere, and elsewhere", `{"properties":{"a":{"$ref":"#/$defs/none","description":"d","title":"t"},"b":{"$ref":"https://example.com/s.json"}}}`,
+			`{"properties":{"a":{"description":"d"},"b":{}}}`,
+		},
+		{
+			"what may stand beside one", `{"properties":{"a":{"$ref":"#/$defs/A","title":"t","description":"d","default":{"$ref":1},"type":"object","nullable":true}},"$defs":{"A":{"type":"object"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A","description":"d","default":{"$ref":1}}},"$defs":{"A":{"type":"object"}}}`,
+		},
+		{
+			"one described by way of allOf", `{"properties":{"a":{"allOf":[{"$ref":"#/$defs/A"}],"description":"d","title":"t","default":1}},"$defs":{"A":{"type":"object"}}}`,
+			`{"properties":{"a":{"$ref":"#/$defs/A","description":"d","default":1}},"$defs":{"A":{"type":"object"}}}`,
+		},
+		{
+			"all of them", `{"allOf":[{"$ref":"#/$defs/A"},{"properties":{"c":{"type":"string"}},"required":["c"]}],"properties":{"b":{"type":"string"}},"required":["b"],"$defs":{"A":{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"number"}}}}}`,
+			`{"properties":{"b":{"type":"string"},"a":{"type":"string"},"c":{"type":"string"}},"required":["b","c"],"type":"object"}`,
+		},
+		{
+			"a circle that is required", `{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"next":{"$ref":"#/$defs/N"}},"required":["v","next"]}}}`,
+			`{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"next":{"$ref":"#/$defs/N"}},"required":["v"]}}}`,
+		},
+		{
+			"a larger circle, and what only leads to it", `{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"},"c":{"$ref":"#/$defs/C"}},"required":["b","c"]},
 			"B":{"properties":{"l":{"items":{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"]}}}},"C":{"type":"string"}}}`,
-			`{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"},"c":{"$ref":"#/$defs/C"}},"required":["c"]},"B":{"properties":{"l":{"items":{"properties":{"a":{"$ref":"#/$defs/A"}},"required":[]}}}},"C":{"type":"string"}}}`},
-		{"itself", `{"properties":{"kids":{"type":"array","items":{"$ref":"#"}},"twin":{"$ref":"#/"}},"required":["kids","twin"]}`,
-			`{"properties":{"kids":{"type":"array","items":{"$ref":"#"}},"twin":{"$ref":"#"}},"required":["kids"]}`},
+			`{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"properties":{"b":{"$ref":"#/$defs/B"},"c":{"$ref":"#/$defs/C"}},"required":["c"]},"B":{"properties":{"l":{"items":{"properties":{"a":{"$ref":"#/$defs/A"}},"required":[]}}}},"C":{"type":"string"}}}`,
+		},
+		{
+			"itself", `{"properties":{"kids":{"type":"array","items":{"$ref":"#"}},"twin":{"$ref":"#/"}},"required":["kids","twin"]}`,
+			`{"properties":{"kids":{"type":"array","items":{"$ref":"#"}},"twin":{"$ref":"#"}},"required":["kids"]}`,
+		},
 		{"nothing but itself", `{"allOf":[{"$ref":"#"},{"type":"object"}]}`, `{"type":"object"}`},
-		{"properties named like references", `{"properties":{"$ref":{"type":"string"},"allOf":{"$ref":"#/$defs/$defs"},"$defs":{"type":"null"}},"$defs":{"$defs":{"type":"number"}}}`,
-			`{"properties":{"$ref":{"type":"string"},"allOf":{"$ref":"#/$defs/_defs"},"$defs":{"type":"null"}},"$defs":{"_defs":{"type":"number"}}}`},
+		{
+			"properties named like references", `{"properties":{"$ref":{"type":"string"},"allOf":{"$ref":"#/$defs/$defs"},"$defs":{"type":"null"}},"$defs":{"$defs":{"type":"number"}}}`,
+			`{"properties":{"$ref":{"type":"string"},"allOf":{"$ref":"#/$defs/_defs"},"$defs":{"type":"null"}},"$defs":{"_defs":{"type":"number"}}}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -30,21 +30,33 @@ func TestLightSchemas(t *testing.T) {
 		many[i] = fmt.Sprintf(`"v%d"`, i)
 	}
 	tests := []struct{ name, schema, want string }{
-		{"nothing to do", `{"type":"object","title":"t","properties":{"a":{"type":["string","null"],"format":"date","default":"x","description":"d"}},"required":["a"]}`,
-			`{"type":"object","title":"t","properties":{"a":{"type":["string","null"],"format":"date","default":"x","description":"d"}},"required":["a"]}`},
-		{"bounds", `{"type":"integer","minimum":1,"exclusiveMaximum":10,"multipleOf":2,"description":"How many"}`,
-			`{"type":"integer","description":"How many (minimum: 1, exclusiveMaximum: 10, multipleOf: 2)"}`},
-		{"bounds of strings and lists", `{"properties":{"a":{"type":"string","pattern":"^a\"","minLength":1},"b":{"items":{"maxLength":5},"maxItems":9,"uniqueItems":true}}}`,
-			`{"properties":{"a":{"type":"string","description":"(pattern: ^a\", minLength: 1)"},"b":{"items":{"description":"(maxLength: 5)"},"description":"(maxItems: 9, uniqueItems: true)"}}}`},
+		{
+			"nothing to do", `{"type":"object","title":"t","properties":{"a":{"type":["string","null"],"format":"date","default":"x","description":"d"}},"required":["a"]}`,
+			`{"type":"object","title":"t","properties":{"a":{"type":["string","null"],"format":"date","default":"x","description":"d"}},"required":["a"]}`,
+		},
+		{
+			"bounds", `{"type":"integer","minimum":1,"exclusiveMaximum":10,"multipleOf":2,"description":"How many"}`,
+			`{"type":"integer","description":"How many (minimum: 1, exclusiveMaximum: 10, multipleOf: 2)"}`,
+		},
+		{
+			"bounds of strings and lists", `{"properties":{"a":{"type":"string","pattern":"^a\"","minLength":1},"b":{"items":{"maxLength":5},"maxItems":9,"uniqueItems":true}}}`,
+			`{"properties":{"a":{"type":"string","description":"(pattern: ^a\", minLength: 1)"},"b":{"items":{"description":"(maxLength: 5)"},"description":"(maxItems: 9, uniqueItems: true)"}}}`,
+		},
 		{"a bound that is none", `{"uniqueItems":false,"type":"array"}`, `{"type":"array"}`},
-		{"properties named like bounds", `{"properties":{"maxItems":{"type":"string"},"enum":{"maxItems":3},"description":{"pattern":"x"}}}`,
-			`{"properties":{"maxItems":{"type":"string"},"enum":{"description":"(maxItems: 3)"},"description":{"description":"(pattern: x)"}}}`},
+		{
+			"properties named like bounds", `{"properties":{"maxItems":{"type":"string"},"enum":{"maxItems":3},"description":{"pattern":"x"}}}`,
+			`{"properties":{"maxItems":{"type":"string"},"enum":{"description":"(maxItems: 3)"},"description":{"description":"(pattern: x)"}}}`,
+		},
 		{"values named like bounds", `{"default":{"maxItems":3},"enum":["minimum"]}`, `{"default":{"maxItems":3},"enum":["minimum"]}`},
-		{"names twice", `{"type":"string","type":"number","properties":{"a":{"type":"string"},"b":{},"a":{"type":"null"}}}`,
-			`{"type":"number","properties":{"a":{"type":"null"},"b":{}}}`},
+		{
+			"names twice", `{"type":"string","type":"number","properties":{"a":{"type":"string"},"b":{},"a":{"type":"null"}}}`,
+			`{"type":"number","properties":{"a":{"type":"null"},"b":{}}}`,
+		},
 		{"enumerations that are short", `{"enum":[` + strings.Join(many[1:], ",") + `]}`, `{"enum":[` + strings.Join(many[1:], ",") + `]}`},
-		{"every place a schema can be", `{"$defs":{"d":{"minimum":1}},"items":[{"minimum":1}],"anyOf":[{"minimum":1},true],"additionalProperties":{"minimum":1}}`,
-			`{"$defs":{"d":{"description":"(minimum: 1)"}},"items":[{"description":"(minimum: 1)"}],"anyOf":[{"description":"(minimum: 1)"},true],"additionalProperties":{"description":"(minimum: 1)"}}`},
+		{
+			"every place a schema can be", `{"$defs":{"d":{"minimum":1}},"items":[{"minimum":1}],"anyOf":[{"minimum":1},true],"additionalProperties":{"minimum":1}}`,
+			`{"$defs":{"d":{"description":"(minimum: 1)"}},"items":[{"description":"(minimum: 1)"}],"anyOf":[{"description":"(minimum: 1)"},true],"additionalProperties":{"description":"(minimum: 1)"}}`,
+		},
 		{"a description that is long", `{"description":"` + long + `","minimum":1}`, `{"description":"` + strings.Repeat("é", 492) + `… (minimum: 1)"}`},
 	}
 	for _, tt := range tests {
@@ -64,39 +76,71 @@ func TestLightSchemas(t *testing.T) {
 
 func TestSchemasInTheOlderDialect(t *testing.T) {
 	tests := []struct{ name, schema, want string }{
-		{"an object", `{"type":"object","title":"T","description":"d","additionalProperties":false,"default":{},"properties":{"b":{"type":"string","default":"x"},"a":{"type":"integer","format":"int64"}},"required":["a","c"]}`,
-			`{"type":"OBJECT","description":"d","properties":{"b":{"type":"STRING"},"a":{"type":"INTEGER","format":"int64"}},"propertyOrdering":["b","a"],"required":["a"]}`},
-		{"properties named like keywords", `{"properties":{"type":{"type":"string"},"properties":{"properties":{"enum":{"type":"number"}}},"title":{"type":"boolean"},"default":{"type":"string"},"$ref":{"type":"string"},"anyOf":{"type":"string"}}}`,
-			`{"type":"OBJECT","properties":{"type":{"type":"STRING"},"properties":{"type":"OBJECT","properties":{"enum":{"type":"NUMBER"}}},"title":{"type":"BOOLEAN"},"default":{"type":"STRING"},"$ref":{"type":"STRING"},"anyOf":{"type":"STRING"}},"propertyOrdering":["type","properties","title","default","$ref","anyOf"]}`},
-		{"types that are guessed", `{"properties":{"a":{"properties":{"x":{"type":"string"}}},"b":{"items":{"type":"string"}},"c":{"enum":["x"]},"d":{"enum":[1,2]},"e":{"enum":[true]},"f":{},"g":true,"h":false,"i":{"enum":[1,"x"]}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"OBJECT","properties":{"x":{"type":"STRING"}}},"b":{"type":"ARRAY","items":{"type":"STRING"}},"c":{"type":"STRING","enum":["x"]},"d":{"type":"NUMBER","description":"(one of: 1 | 2)"},"e":{"type":"BOOLEAN","description":"(one of: true)"},"f":{"type":"STRING"},"g":{"type":"STRING"},"i":{"type":"STRING","enum":["x"]}},"propertyOrdering":["a","b","c","d","e","f","g","i"]}`},
-		{"null", `{"properties":{"a":{"type":["string","null"]},"b":{"anyOf":[{"type":"number"},{"type":"null"}],"description":"d"},"c":{"type":"null"},"d":{"type":"string","nullable":true},"e":{"enum":["x",null,""]}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"STRING","nullable":true},"b":{"type":"NUMBER","description":"d","nullable":true},"c":{"type":"NULL"},"d":{"type":"STRING","nullable":true},"e":{"type":"STRING","nullable":true,"enum":["x"]}},"propertyOrdering":["a","b","c","d","e"]}`},
-		{"several types", `{"properties":{"a":{"type":["string","integer","null"],"description":"d"}}}`,
-			`{"type":"OBJECT","properties":{"a":{"anyOf":[{"type":"STRING","description":"d","nullable":true},{"type":"INTEGER","nullable":true}]}}}`},
-		{"alternatives stand alone", `{"properties":{"a":{"description":"d","type":"object","properties":{"k":{"type":"string"}},"oneOf":[{"properties":{"x":{"type":"string"}}},{"properties":{"y":{"type":"string"}}}]}}}`,
-			`{"type":"OBJECT","properties":{"a":{"anyOf":[{"type":"OBJECT","description":"d","properties":{"x":{"type":"STRING"},"k":{"type":"STRING"}},"propertyOrdering":["x","k"]},{"type":"OBJECT","properties":{"y":{"type":"STRING"},"k":{"type":"STRING"}},"propertyOrdering":["y","k"]}]}}}`},
-		{"alternatives that are conditions", `{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}},"anyOf":[{"required":["a"]},{"required":["b"]}]}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"STRING"},"b":{"type":"STRING"}},"propertyOrdering":["a","b"]}`},
-		{"alternatives within alternatives", `{"properties":{"a":{"anyOf":[{"anyOf":[{"type":"string"},{"type":"number"}]},{"type":"boolean"}]}}}`,
-			`{"type":"OBJECT","properties":{"a":{"anyOf":[{"type":"STRING"},{"type":"NUMBER"},{"type":"BOOLEAN"}]}}}`},
-		{"all of them", `{"allOf":[{"$ref":"#/$defs/B"},{"properties":{"c":{"type":"string"}},"required":["c"]}],"properties":{"a":{"type":"string"}},"required":["a"],"$defs":{"B":{"properties":{"b":{"type":"number"},"a":{"type":"number"}}}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"STRING"},"b":{"type":"NUMBER"},"c":{"type":"STRING"}},"propertyOrdering":["a","b","c"],"required":["a","c"]}`},
-		{"references", `{"properties":{"a":{"$ref":"#/$defs/A~1B","description":"this one"},"b":{"$ref":"#/properties/a"},"c":{"$ref":"#/definitions/none"},"d":{"$ref":"https://example.com/x"},"e":{"items":[{"type":"number"}]},"f":{"$ref":"#/properties/e/items/0"},"g":{"$ref":"#/$defs/A%7E1B"}},"$defs":{"A/B":{"type":"integer","description":"a number"}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"INTEGER","description":"this one a number"},"b":{"type":"INTEGER","description":"this one a number"},"c":{"type":"STRING"},"d":{"type":"STRING"},"e":{"type":"ARRAY","items":{"type":"NUMBER"}},"f":{"type":"NUMBER"},"g":{"type":"INTEGER","description":"a number"}},"propertyOrdering":["a","b","c","d","e","f","g"]}`},
-		{"definitions that are not at the root", `{"properties":{"a":{"$ref":"#/$defs/D"},"b":{"$defs":{"D":{"type":"boolean"}},"type":"string"}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"BOOLEAN"},"b":{"type":"STRING"}},"propertyOrdering":["a","b"]}`},
-		{"a tree", `{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/$defs/N"}}}}}}`,
-			`{"type":"OBJECT","properties":{"v":{"type":"STRING"},"kids":{"type":"ARRAY","items":{"type":"OBJECT","properties":{"key":{"type":"STRING"}}}}},"propertyOrdering":["v","kids"]}`},
+		{
+			"an object", `{"type":"object","title":"T","description":"d","additionalProperties":false,"default":{},"properties":{"b":{"type":"string","default":"x"},"a":{"type":"integer","format":"int64"}},"required":["a","c"]}`,
+			`{"type":"OBJECT","description":"d","properties":{"b":{"type":"STRING"},"a":{"type":"INTEGER","format":"int64"}},"propertyOrdering":["b","a"],"required":["a"]}`,
+		},
+		{
+			"properties named like keywords", `{"properties":{"type":{"type":"string"},"properties":{"properties":{"enum":{"type":"number"}}},"title":{"type":"boolean"},"default":{"type":"string"},"$ref":{"type":"string"},"anyOf":{"type":"string"}}}`,
+			`{"type":"OBJECT","properties":{"type":{"type":"STRING"},"properties":{"type":"OBJECT","properties":{"enum":{"type":"NUMBER"}}},"title":{"type":"BOOLEAN"},"default":{"type":"STRING"},"$ref":{"type":"STRING"},"anyOf":{"type":"STRING"}},"propertyOrdering":["type","properties","title","default","$ref","anyOf"]}`,
+		},
+		{
+			"types that are guessed", `{"properties":{"a":{"properties":{"x":{"type":"string"}}},"b":{"items":{"type":"string"}},"c":{"enum":["x"]},"d":{"enum":[1,2]},"e":{"enum":[true]},"f":{},"g":true,"h":false,"i":{"enum":[1,"x"]}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"OBJECT","properties":{"x":{"type":"STRING"}}},"b":{"type":"ARRAY","items":{"type":"STRING"}},"c":{"type":"STRING","enum":["x"]},"d":{"type":"NUMBER","description":"(one of: 1 | 2)"},"e":{"type":"BOOLEAN","description":"(one of: true)"},"f":{"type":"STRING"},"g":{"type":"STRING"},"i":{"type":"STRING","enum":["x"]}},"propertyOrdering":["a","b","c","d","e","f","g","i"]}`,
+		},
+		{
+			"null", `{"properties":{"a":{"type":["string","null"]},"b":{"anyOf":[{"type":"number"},{"type":"null"}],"description":"d"},"c":{"type":"null"},"d":{"type":"string","nullable":true},"e":{"enum":["x",null,""]}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"STRING","nullable":true},"b":{"type":"NUMBER","description":"d","nullable":true},"c":{"type":"NULL"},"d":{"type":"STRING","nullable":true},"e":{"type":"STRING","nullable":true,"enum":["x"]}},"propertyOrdering":["a","b","c","d","e"]}`,
+		},
+		{
+			"several types", `{"properties":{"a":{"type":["string","integer","null"],"description":"d"}}}`,
+			`{"type":"OBJECT","properties":{"a":{"anyOf":[{"type":"STRING","description":"d","nullable":true},{"type":"INTEGER","nullable":true}]}}}`,
+		},
+		{
+			"alternatives stand alone", `{"properties":{"a":{"description":"d","type":"object","properties":{"k":{"type":"string"}},"oneOf":[{"properties":{"x":{"type":"string"}}},{"properties":{"y":{"type":"string"}}}]}}}`,
+			`{"type":"OBJECT","properties":{"a":{"anyOf":[{"type":"OBJECT","description":"d","properties":{"x":{"type":"STRING"},"k":{"type":"STRING"}},"propertyOrdering":["x","k"]},{"type":"OBJECT","properties":{"y":{"type":"STRING"},"k":{"type":"STRING"}},"propertyOrdering":["y","k"]}]}}}`,
+		},
+		{
+			"alternatives that are conditions", `{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}},"anyOf":[{"required":["a"]},{"required":["b"]}]}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"STRING"},"b":{"type":"STRING"}},"propertyOrdering":["a","b"]}`,
+		},
+		{
+			"alternatives within alternatives", `{"properties":{"a":{"anyOf":[{"anyOf":[{"type":"string"},{"type":"number"}]},{"type":"boolean"}]}}}`,
+			`{"type":"OBJECT","properties":{"a":{"anyOf":[{"type":"STRING"},{"type":"NUMBER"},{"type":"BOOLEAN"}]}}}`,
+		},
+		{
+			"all of them", `{"allOf":[{"$ref":"#/$defs/B"},{"properties":{"c":{"type":"string"}},"required":["c"]}],"properties":{"a":{"type":"string"}},"required":["a"],"$defs":{"B":{"properties":{"b":{"type":"number"},"a":{"type":"number"}}}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"STRING"},"b":{"type":"NUMBER"},"c":{"type":"STRING"}},"propertyOrdering":["a","b","c"],"required":["a","c"]}`,
+		},
+		{
+			"references", `{"properties":{"a":{"$ref":"#/$defs/A~1B","description":"this one"},"b":{"$ref":"#/properties/a"},"c":{"$ref":"#/definitions/none"},"d":{"$ref":"https://example.com/x"},"e":{"items":[{"type":"number"}]},"f":{"$ref":"#/properties/e/items/0"},"g":{"$ref":"#/$defs/A%7E1B"}},"$defs":{"A/B":{"type":"integer","description":"a number"}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"INTEGER","description":"this one a number"},"b":{"type":"INTEGER","description":"this one a number"},"c":{"type":"STRING"},"d":{"type":"STRING"},"e":{"type":"ARRAY","items":{"type":"NUMBER"}},"f":{"type":"NUMBER"},"g":{"type":"INTEGER","description":"a number"}},"propertyOrdering":["a","b","c","d","e","f","g"]}`,
+		},
+		{
+			"definitions that are not at the root", `{"properties":{"a":{"$ref":"#/$defs/D"},"b":{"$defs":{"D":{"type":"boolean"}},"type":"string"}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"BOOLEAN"},"b":{"type":"STRING"}},"propertyOrdering":["a","b"]}`,
+		},
+		{
+			"a tree", `{"$ref":"#/$defs/N","$defs":{"N":{"properties":{"v":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#/$defs/N"}}}}}}`,
+			`{"type":"OBJECT","properties":{"v":{"type":"STRING"},"kids":{"type":"ARRAY","items":{"type":"OBJECT","properties":{"key":{"type":"STRING"}}}}},"propertyOrdering":["v","kids"]}`,
+		},
 		{"itself", `{"properties":{"a":{"$ref":"#"}}}`, `{"type":"OBJECT","properties":{"a":{"type":"OBJECT","properties":{"key":{"type":"STRING"}}}}}`},
-		{"members of any name", `{"properties":{"a":{"type":"object","additionalProperties":{"type":"number"}},"b":{"type":"object"},"c":{"type":"object","properties":{},"additionalProperties":true}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"OBJECT","properties":{"key":{"type":"NUMBER"}}},"b":{"type":"OBJECT","properties":{"key":{"type":"STRING"}}},"c":{"type":"OBJECT","properties":{"key":{"type":"STRING"}}}},"propertyOrdering":["a","b","c"]}`},
-		{"lists", `{"properties":{"a":{"type":"array"},"b":{"type":"array","prefixItems":[{"type":"string"},{"type":"number"}],"items":false},"c":{"type":"array","items":true}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"ARRAY","items":{"type":"STRING"}},"b":{"type":"ARRAY","items":{"anyOf":[{"type":"STRING"},{"type":"NUMBER"}]}},"c":{"type":"ARRAY","items":{"type":"STRING"}}},"propertyOrdering":["a","b","c"]}`},
-		{"formats", `{"properties":{"a":{"type":"string","format":"date-time"},"b":{"type":"string","format":"email","description":"d"},"c":{"type":"number","format":"double"},"d":{"type":"integer","format":"uint8"}}}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"STRING","format":"date-time"},"b":{"type":"STRING","description":"d (format: email)"},"c":{"type":"NUMBER","format":"double"},"d":{"type":"INTEGER","description":"(format: uint8)"}},"propertyOrdering":["a","b","c","d"]}`},
-		{"objects of several kinds", `{"anyOf":[{"type":"object","properties":{"a":{"type":"string"},"k":{"const":"a"}},"required":["a","k"]},{"type":"object","properties":{"b":{"type":"string"},"k":{"const":"b"}},"required":["b","k"]},{"type":"string"}]}`,
-			`{"type":"OBJECT","properties":{"a":{"type":"STRING"},"k":{"type":"STRING","enum":["a"]},"b":{"type":"STRING"}},"propertyOrdering":["a","k","b"],"required":["k"]}`},
+		{
+			"members of any name", `{"properties":{"a":{"type":"object","additionalProperties":{"type":"number"}},"b":{"type":"object"},"c":{"type":"object","properties":{},"additionalProperties":true}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"OBJECT","properties":{"key":{"type":"NUMBER"}}},"b":{"type":"OBJECT","properties":{"key":{"type":"STRING"}}},"c":{"type":"OBJECT","properties":{"key":{"type":"STRING"}}}},"propertyOrdering":["a","b","c"]}`,
+		},
+		{
+			"lists", `{"properties":{"a":{"type":"array"},"b":{"type":"array","prefixItems":[{"type":"string"},{"type":"number"}],"items":false},"c":{"type":"array","items":true}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"ARRAY","items":{"type":"STRING"}},"b":{"type":"ARRAY","items":{"anyOf":[{"type":"STRING"},{"type":"NUMBER"}]}},"c":{"type":"ARRAY","items":{"type":"STRING"}}},"propertyOrdering":["a","b","c"]}`,
+		},
+		{
+			"formats", `{"properties":{"a":{"type":"string","format":"date-time"},"b":{"type":"string","format":"email","description":"d"},"c":{"type":"number","format":"double"},"d":{"type":"integer","format":"uint8"}}}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"STRING","format":"date-time"},"b":{"type":"STRING","description":"d (format: email)"},"c":{"type":"NUMBER","format":"double"},"d":{"type":"INTEGER","description":"(format: uint8)"}},"propertyOrdering":["a","b","c","d"]}`,
+		},
+		{
+			"objects of several kinds", `{"anyOf":[{"type":"object","properties":{"a":{"type":"string"},"k":{"const":"a"}},"required":["a","k"]},{"type":"object","properties":{"b":{"type":"string"},"k":{"const":"b"}},"required":["b","k"]},{"type":"string"}]}`,
+			`{"type":"OBJECT","properties":{"a":{"type":"STRING"},"k":{"type":"STRING","enum":["a"]},"b":{"type":"STRING"}},"propertyOrdering":["a","k","b"],"required":["k"]}`,
+		},
 		{"no object", `{"type":"string"}`, ``},
 		{"an object without properties", `{"type":"object"}`, ``},
 		{"an object of any members", `{"type":"object","additionalProperties":{"type":"string"}}`, ``},

@@ -82,8 +82,10 @@ func (g *strictGoogle) ask(t testing.TB, b translate.Backend, model string, body
 func TestTheStrictSimulatorTakesWhatIsEncoded(t *testing.T) {
 	g := newStrictGoogle(t)
 	models := map[translate.Backend][]string{
-		translate.GeminiAPI: {"gemini-3-flash-preview", "gemini-3.8-flash", "gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.5-flash-lite",
-			"gemini-4-argon", "gemini-4-neon", "gemma-4-31b-it", "gemini-3.6-flash"},
+		translate.GeminiAPI: {
+			"gemini-3-flash-preview", "gemini-3.8-flash", "gemini-2.5-flash", "gemini-2.5-pro", "gemini-2.5-flash-lite",
+			"gemini-4-argon", "gemini-4-neon", "gemma-4-31b-it", "gemini-3.6-flash",
+		},
 		translate.Vertex:     {"gemini-3-flash-preview", "gemini-3.8-flash", "gemini-2.5-flash", "gemini-4-carbon"},
 		translate.CodeAssist: {"gemini-3-flash-preview", "gemini-3.1-pro-preview", "gemini-2.5-pro"},
 	}

@@ -27,8 +27,10 @@ func TestEffortOfEachModel(t *testing.T) {
 		"gemini-3.1-flash-image": {},
 		"gemini-3.8-flash-tts":   {},
 	}
-	efforts := []translate.Effort{translate.EffortNone, translate.EffortMinimal, translate.EffortLow, translate.EffortMedium,
-		translate.EffortHigh, translate.EffortXHigh, translate.EffortMax}
+	efforts := []translate.Effort{
+		translate.EffortNone, translate.EffortMinimal, translate.EffortLow, translate.EffortMedium,
+		translate.EffortHigh, translate.EffortXHigh, translate.EffortMax,
+	}
 	for name, row := range tests {
 		for i, effort := range efforts {
 			config := model(t, name).Thinking.config(translate.ThinkingHidden, translate.Reasoning{Effort: effort})

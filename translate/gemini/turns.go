@@ -12,7 +12,7 @@ const (
 	strayResult    = "[tool result] "
 	systemBegin    = "<system>\n"
 	systemEnd      = "\n</system>"
-	syntheticParam = -1 // the origin of a part no message of the client's stands behind
+	syntheticParam = translate.NoOrigin // the origin of a part no message of the client's stands behind
 )
 
 type turnKind uint8

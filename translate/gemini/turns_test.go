@@ -64,15 +64,19 @@ func TestContents(t *testing.T) {
 				{"role":"user","parts":[{"text":"Continue exactly from where you stopped; do not repeat."}]}]`,
 		}, {
 			name: "thoughts are not replayed; their signature signs the text, as does one on an empty part",
-			messages: []translate.Message{hi, assistant(thought("hm", sig), text("a")), hi, assistant(text("b"), signed("", sig)), hi,
-				assistant(thought("only", sig)), hi},
+			messages: []translate.Message{
+				hi, assistant(thought("hm", sig), text("a")), hi, assistant(text("b"), signed("", sig)), hi,
+				assistant(thought("only", sig)), hi,
+			},
 			want: `[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"a","thoughtSignature":"` + sig + `"}]},
 				{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"b","thoughtSignature":"` + sig + `"}]},
 				{"role":"user","parts":[{"text":"hi"},{"text":"hi"}]}]`,
 		}, {
 			name: "names tell several speakers apart",
-			messages: []translate.Message{{Role: translate.RoleUser, Name: "ann", Parts: []translate.Part{text("hi"), text("you")}},
-				{Role: translate.RoleUser, Name: "bob", Parts: []translate.Part{text("hi")}}},
+			messages: []translate.Message{
+				{Role: translate.RoleUser, Name: "ann", Parts: []translate.Part{text("hi"), text("you")}},
+				{Role: translate.RoleUser, Name: "bob", Parts: []translate.Part{text("hi")}},
+			},
 			want: `[{"role":"user","parts":[{"text":"ann: hi"},{"text":"you"},{"text":"bob: hi"}]}]`,
 		}, {
 			name:     "one speaker needs no name",
@@ -109,8 +113,10 @@ func TestCallsAndResults(t *testing.T) {
 	}{
 		{
 			name: "parallel results make one content in the order of the calls; the id goes with both",
-			messages: []translate.Message{hi, assistant(text("ok"), call("a", "f", `{"x":1}`, sig), call("b", "g", ``, "")),
-				toolSaid(result("b", `"two"`)), toolSaid(result("a", `{"one":1}`))},
+			messages: []translate.Message{
+				hi, assistant(text("ok"), call("a", "f", `{"x":1}`, sig), call("b", "g", ``, "")),
+				toolSaid(result("b", `"two"`)), toolSaid(result("a", `{"one":1}`)),
+			},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"text":"ok"},
 				{"functionCall":{"id":"a","name":"f","args":{"x":1}},"thoughtSignature":"` + sig + `"},{"functionCall":{"id":"b","name":"g","args":{}}}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"one":1}}},
@@ -144,15 +150,19 @@ func TestCallsAndResults(t *testing.T) {
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"error":"Tool result missing."}}}]}]`,
 		}, {
 			name: "nothing stands between a call and its result, and what the user says after stays apart",
-			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig)), system(text("s")), user(text("u")),
-				toolSaid(result("a", `1`))},
+			messages: []translate.Message{
+				hi, assistant(call("a", "f", `{}`, sig)), system(text("s")), user(text("u")),
+				toolSaid(result("a", `1`)),
+			},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}},"thoughtSignature":"` + sig + `"}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"output":1}}}]},
 				{"role":"user","parts":[{"text":"<system>\ns\n</system>"},{"text":"u"}]}]`,
 		}, {
 			name: "parallel calls in several messages are one step",
-			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig)), assistant(call("b", "g", `{}`, "")),
-				toolSaid(result("a", `1`), result("b", `2`))},
+			messages: []translate.Message{
+				hi, assistant(call("a", "f", `{}`, sig)), assistant(call("b", "g", `{}`, "")),
+				toolSaid(result("a", `1`), result("b", `2`)),
+			},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}},"thoughtSignature":"` + sig + `"},
 				{"functionCall":{"id":"b","name":"g","args":{}}}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"output":1}}},
@@ -178,8 +188,10 @@ func TestCallsAndResults(t *testing.T) {
 				{"role":"model","parts":[{"text":"done"}]},` + hiJSON + `]`,
 		}, {
 			name: "the same id in two rounds answers the nearest call; a repeated id is not sent",
-			messages: []translate.Message{hi, assistant(call("c", "f", `{}`, sig)), toolSaid(result("c", `1`)),
-				assistant(call("c", "g", `{}`, sig), call("c", "h", `{}`, "")), toolSaid(result("c", `2`)), toolSaid(result("c", `3`))},
+			messages: []translate.Message{
+				hi, assistant(call("c", "f", `{}`, sig)), toolSaid(result("c", `1`)),
+				assistant(call("c", "g", `{}`, sig), call("c", "h", `{}`, "")), toolSaid(result("c", `2`)), toolSaid(result("c", `3`)),
+			},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"c","name":"f","args":{}},"thoughtSignature":"` + sig + `"}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"c","name":"f","response":{"output":1}}}]},
 				{"role":"model","parts":[{"functionCall":{"name":"g","args":{}},"thoughtSignature":"` + sig + `"},{"functionCall":{"name":"h","args":{}}}]},
@@ -191,9 +203,11 @@ func TestCallsAndResults(t *testing.T) {
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"output":2}}}]}]`,
 		}, {
 			name: "a result without an id goes by its function's name",
-			messages: []translate.Message{hi, assistant(call("", "f", `{}`, sig), call("", "g", `{}`, "")),
+			messages: []translate.Message{
+				hi, assistant(call("", "f", `{}`, sig), call("", "g", `{}`, "")),
 				toolSaid(translate.Part{Kind: translate.PartResult, Result: &translate.Result{Name: "g", Output: jsontext.Value(`2`)}},
-					translate.Part{Kind: translate.PartResult, Result: &translate.Result{Name: "f", Output: jsontext.Value(`1`)}})},
+					translate.Part{Kind: translate.PartResult, Result: &translate.Result{Name: "f", Output: jsontext.Value(`1`)}}),
+			},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"` + sig + `"},{"functionCall":{"name":"g","args":{}}}]},
 				{"role":"user","parts":[{"functionResponse":{"name":"f","response":{"output":1}}},{"functionResponse":{"name":"g","response":{"output":2}}}]}]`,
 		}, {
@@ -202,30 +216,38 @@ func TestCallsAndResults(t *testing.T) {
 			want:     `[{"role":"user","parts":[{"text":"hi"},{"text":"[tool result] lost"},{"text":"[tool result] {\"a\":1}"}]}]`,
 		}, {
 			name: "a stray result with a name gets a made-up call",
-			messages: []translate.Message{hi, toolSaid(translate.Part{Kind: translate.PartResult,
-				Result: &translate.Result{CallID: "zz", Name: "f", Output: jsontext.Value(`1`)}})},
+			messages: []translate.Message{hi, toolSaid(translate.Part{
+				Kind:   translate.PartResult,
+				Result: &translate.Result{CallID: "zz", Name: "f", Output: jsontext.Value(`1`)},
+			})},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"zz","name":"f","args":{}},` + skipSig + `}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"zz","name":"f","response":{"output":1}}}]}]`,
 		}, {
 			name: "an error and an empty output",
-			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig), call("b", "f", `[1]`, "")),
+			messages: []translate.Message{
+				hi, assistant(call("a", "f", `{}`, sig), call("b", "f", `[1]`, "")),
 				toolSaid(translate.Part{Kind: translate.PartResult, Result: &translate.Result{CallID: "a", Output: jsontext.Value(`{"code":7}`), Error: true}}),
-				toolSaid(result("b", ``))},
+				toolSaid(result("b", ``)),
+			},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}},"thoughtSignature":"` + sig + `"},
 				{"functionCall":{"id":"b","name":"f","args":{}}}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"error":{"code":7}}}},
 				{"functionResponse":{"id":"b","name":"f","response":{"output":""}}}]}]`,
 		}, {
 			name: "a tool's picture is part of the response",
-			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig)), toolSaid(translate.Part{Kind: translate.PartResult,
-				Result: &translate.Result{CallID: "a", Output: jsontext.Value(`"see"`), Media: []translate.Media{{MIME: "image/png", Data: []byte("x")}}}})},
+			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, sig)), toolSaid(translate.Part{
+				Kind:   translate.PartResult,
+				Result: &translate.Result{CallID: "a", Output: jsontext.Value(`"see"`), Media: []translate.Media{{MIME: "image/png", Data: []byte("x")}}},
+			})},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}},"thoughtSignature":"` + sig + `"}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"output":"see"},
 				"parts":[{"inlineData":{"mimeType":"image/png","data":"eA=="}}]}}]}]`,
 		}, {
 			name: "for older models it stands beside the responses, after all of them", model: older,
-			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, ""), call("b", "f", `{}`, "")), toolSaid(translate.Part{Kind: translate.PartResult,
-				Result: &translate.Result{CallID: "a", Output: jsontext.Value(`"see"`), Media: []translate.Media{{MIME: "image/png", Data: []byte("x")}}}}), toolSaid(result("b", `1`))},
+			messages: []translate.Message{hi, assistant(call("a", "f", `{}`, ""), call("b", "f", `{}`, "")), toolSaid(translate.Part{
+				Kind:   translate.PartResult,
+				Result: &translate.Result{CallID: "a", Output: jsontext.Value(`"see"`), Media: []translate.Media{{MIME: "image/png", Data: []byte("x")}}},
+			}), toolSaid(result("b", `1`))},
 			want: `[` + hiJSON + `,{"role":"model","parts":[{"functionCall":{"id":"a","name":"f","args":{}}},{"functionCall":{"id":"b","name":"f","args":{}}}]},
 				{"role":"user","parts":[{"functionResponse":{"id":"a","name":"f","response":{"output":"see"}}},
 				{"functionResponse":{"id":"b","name":"f","response":{"output":1}}},{"inlineData":{"mimeType":"image/png","data":"eA=="}}]}]`,
@@ -296,8 +318,10 @@ func TestSignatures(t *testing.T) {
 		}
 	})
 	t.Run("a thought's signature signs the first call after it", func(t *testing.T) {
-		messages := []translate.Message{hi, assistant(thought("hm", sig), call("a", "f", `{}`, ""), call("b", "f", `{}`, "")),
-			toolSaid(result("a", `1`), result("b", `1`))}
+		messages := []translate.Message{
+			hi, assistant(thought("hm", sig), call("a", "f", `{}`, ""), call("b", "f", `{}`, "")),
+			toolSaid(result("a", `1`), result("b", `1`)),
+		}
 		got := signaturesOf(t, encoded(t, talk(messages...), translate.GeminiAPI, newest))
 		if want := []string{sig, ""}; !reflect.DeepEqual(got, want) {
 			t.Errorf("signatures of the calls %q, want %q", got, want)

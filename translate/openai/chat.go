@@ -8,7 +8,10 @@ import (
 )
 
 // Chat is the surface of POST /v1/chat/completions. Its zero value is ready, stateless and safe for concurrent use.
-type Chat struct{}
+type Chat struct {
+	// Strict has parameters refused that cannot have the effect a client means them to have. Otherwise they are ignored, and named.
+	Strict bool
+}
 
 // Name is the surface's name in configuration, logs and metrics.
 func (Chat) Name() string { return "chat" }
@@ -16,12 +19,12 @@ func (Chat) Name() string { return "chat" }
 // Decode reads a request. Whatever clients are known to send is accepted; what has no effect is named in the request's Ignored. Its
 // errors are *translate.Error in OpenAI's words. The function it returns makes the writer of one answer, and is called after the
 // request's Model and Thinking have been settled.
-func (Chat) Decode(_ http.Header, body []byte) (*translate.Request, func() translate.Writer, error) {
+func (c Chat) Decode(_ http.Header, body []byte) (*translate.Request, func() translate.Writer, error) {
 	var wire chatRequest
 	if failed := decodeBody(body, &wire); failed != nil {
 		return nil, nil, failed
 	}
-	request, failed := wire.translate()
+	request, failed := wire.translate(c.Strict)
 	if failed != nil {
 		return nil, nil, failed
 	}
@@ -31,7 +34,7 @@ func (Chat) Decode(_ http.Header, body []byte) (*translate.Request, func() trans
 		functionCall: wire.legacyFunctions(),
 	}
 	began := time.Now().Unix()
-	return request, func() translate.Writer { return newChatWriter(request, form, began) }, nil
+	return request, func() translate.Writer { return translate.Trim(newChatWriter(request, form, began), request) }, nil
 }
 
 // Error is the body of an error that is answered with an HTTP status.

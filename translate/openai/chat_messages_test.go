@@ -279,16 +279,20 @@ func TestMessageRefusalsNameCodeAndParam(t *testing.T) {
 		`{"role":"user","content":[{"type":"image_url","image_url":7}]}`:          {"invalid_type", "messages[1].content[0].image_url"},
 		`{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}`:     {"missing_required_parameter", "messages[1].content[0].input_audio.data"},
 		`{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"AAAA","format":"mid"}}]}`: {
-			"invalid_value", "messages[1].content[0].input_audio.format"},
+			"invalid_value", "messages[1].content[0].input_audio.format",
+		},
 		`{"role":"user","content":[{"type":"file","file":{}}]}`: {"missing_required_parameter", "messages[1].content[0].file.file_data"},
 		`{"role":"user","content":[{"type":"file","file":{"file_id":"file-abc123"}}]}`: {
-			"invalid_value", "messages[1].content[0].file.file_id"},
+			"invalid_value", "messages[1].content[0].file.file_id",
+		},
 		`{"role":"tool","content":"x"}`:     {"missing_required_parameter", "messages[1].tool_call_id"},
 		`{"role":"function","content":"x"}`: {"missing_required_parameter", "messages[1].name"},
 		`{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{}}]}`: {
-			"missing_required_parameter", "messages[1].tool_calls[0].function.name"},
+			"missing_required_parameter", "messages[1].tool_calls[0].function.name",
+		},
 		`{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":7}}]}`: {
-			"invalid_type", "messages[1].tool_calls[0].function.arguments"},
+			"invalid_type", "messages[1].tool_calls[0].function.arguments",
+		},
 		`{"role":"assistant","tool_calls":{}}`:    {"invalid_type", "messages[1].tool_calls"},
 		`{"role":"assistant","function_call":{}}`: {"missing_required_parameter", "messages[1].function_call.name"},
 	} {

@@ -8,18 +8,7 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
-// Clients say in five ways how a model should think. Each has its own wire type here; addReasoning settles what they mean together.
-
-// extraBody is where Google's documentation has clients of its own compatible endpoint put its options; SDKs for Python send the
-// same object without the wrapping.
-type extraBody struct {
-	Google googleOptions `json:"google"`
-}
-
-type googleOptions struct {
-	Snake *thinkingConfig `json:"thinking_config"`
-	Camel *thinkingConfig `json:"thinkingConfig"`
-}
+// Clients say in many ways how a model should think. Each has its own wire type here; addReasoning settles what they mean together.
 
 // thinkingConfig is Google's own, in both of the spellings its APIs accept.
 type thinkingConfig struct {
@@ -43,6 +32,25 @@ type routerThinking struct {
 	MaxTokens *integer `json:"max_tokens"`
 	Exclude   bool     `json:"exclude"`
 	Enabled   *bool    `json:"enabled"`
+	Summary   string   `json:"summary"` // of the Responses API
+}
+
+// templateKwargs are arguments of the chat templates of models that run elsewhere, of which two names for one switch are customary.
+type templateKwargs struct {
+	EnableThinking *bool `json:"enable_thinking"`
+	Thinking       *bool `json:"thinking"`
+}
+
+// switched is what a mere switch says: whether to think, not how hard.
+func switched(on *bool) (said translate.Reasoning) {
+	switch {
+	case on == nil:
+	case *on:
+		said.Show = on
+	default:
+		said.Effort = translate.EffortNone
+	}
+	return said
 }
 
 var efforts = []translate.Effort{
@@ -61,7 +69,8 @@ func parseEffort(param, text string) (translate.Effort, *translate.Error) {
 	return e, nil
 }
 
-// addReasoning lets the most specific way win: Google's own, then Anthropic's, then OpenRouter's, then OpenAI's. How much to think
+// addReasoning lets the most specific way win: Google's own, then Anthropic's, then OpenRouter's, then OpenAI's; the switches of models
+// that run elsewhere come last. How much to think
 // and whether to show it are decided apart, because clients combine reasoning_effort with a thinking_config that only asks for the
 // thoughts.
 func (r *chatRequest) addReasoning(to *translate.Request) *translate.Error {
@@ -77,8 +86,19 @@ func (r *chatRequest) addReasoning(to *translate.Request) *translate.Error {
 	if failed != nil {
 		return failed
 	}
+	config := r.GenerationConfig.or()
+	native, failed := config.ThinkingConfig.translate("generationConfig.thinkingConfig")
+	if failed != nil {
+		return failed
+	}
 	include := translate.Reasoning{Show: r.IncludeReasoning.value}
-	for _, said := range []translate.Reasoning{google, r.Thinking.or().translate(), router, include, {Effort: own}} {
+	template := r.ChatTemplate.or()
+	for _, said := range []translate.Reasoning{
+		google, r.Thinking.or().translate(), router, include,
+		{Effort: own},
+		native,
+		switched(r.EnableThinking.value), switched(template.EnableThinking), switched(template.Thinking),
+	} {
 		if to.Reasoning.Effort == "" && to.Reasoning.Budget == nil {
 			to.Reasoning.Effort, to.Reasoning.Budget = said.Effort, said.Budget
 		}
@@ -131,8 +151,11 @@ func (c claudeThinking) translate() (said translate.Reasoning) {
 func (c routerThinking) translate() (said translate.Reasoning, failed *translate.Error) {
 	said.Effort, failed = parseEffort("reasoning.effort", c.Effort)
 	said.Budget = budget(c.MaxTokens)
-	if c.Exclude {
+	switch {
+	case c.Exclude:
 		said.Show = new(bool)
+	case c.Summary != "":
+		said.Show = new(true)
 	}
 	switch {
 	case c.Enabled == nil:

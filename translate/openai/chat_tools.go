@@ -15,7 +15,10 @@ import (
 type chatTool struct {
 	Type     string       `json:"type"`
 	Function *functionDef `json:"function"`
+	Custom   *customDef   `json:"custom"`
+	Format   customFormat `json:"format"`
 	functionDef
+	builtinTool
 }
 
 // functionDef declares a function.
@@ -23,6 +26,7 @@ type functionDef struct {
 	Name        string         `json:"name"`
 	Description string         `json:"description"`
 	Parameters  jsontext.Value `json:"parameters"`
+	InputSchema jsontext.Value `json:"input_schema"` // what Anthropic's protocol calls the parameters
 	Strict      *bool          `json:"strict"`
 }
 
@@ -31,10 +35,46 @@ func (d *functionDef) translate(param string, origin int) (translate.Tool, *tran
 		return translate.Tool{}, missingParameter(param + ".name")
 	}
 	tool := translate.Tool{Name: d.Name, Description: d.Description, Strict: d.Strict != nil && *d.Strict, Origin: origin}
-	if d.Parameters.Kind() == '{' { // clients write null, "" and true for a function without arguments
-		tool.Schema = freeJSON(d.Parameters)
+	for _, schema := range []jsontext.Value{d.Parameters, d.InputSchema} {
+		if schema.Kind() == '{' { // clients write null, "" and true for a function without arguments
+			tool.Schema = freeJSON(schema)
+			break
+		}
 	}
 	return tool, nil
+}
+
+// customDef declares a tool that takes text.
+type customDef struct {
+	Name        string       `json:"name"`
+	Description string       `json:"description"`
+	Format      customFormat `json:"format"`
+}
+
+// customFormat is the form of the text, in the form of the chat API, or with the grammar's members beside the type as the Responses API
+// has them.
+type customFormat struct {
+	Type    string  `json:"type"`
+	Grammar grammar `json:"grammar"`
+	grammar
+}
+
+type grammar struct {
+	Syntax     string `json:"syntax"`
+	Definition string `json:"definition"`
+}
+
+// translate tells the model of the form in words: Google constrains no text.
+func (d *customDef) translate(param string, origin int) (translate.Tool, *translate.Error) {
+	if d.Name == "" {
+		return translate.Tool{}, missingParameter(param + ".name")
+	}
+	description := d.Description
+	g := grammar{cmp.Or(d.Format.Grammar.Syntax, d.Format.Syntax), cmp.Or(d.Format.Grammar.Definition, d.Format.Definition)}
+	if g.Definition != "" {
+		description += "\nInput format: " + g.Syntax + "\n" + g.Definition
+	}
+	return translate.Tool{Name: d.Name, Description: description, Freeform: true, Origin: origin}, nil
 }
 
 // legacyFunctions reports whether the client uses the form of before 2023-11, in which functions are no tools and an answer holds
@@ -52,31 +92,55 @@ func (r *chatRequest) addTools(to *translate.Request) *translate.Error {
 		}
 		return r.FunctionCall.addTo(to, "function_call")
 	}
+	to.OneCall = r.ParallelToolCalls != nil && !*r.ParallelToolCalls
 	for i := range r.Tools {
-		tool, failed := r.Tools[i].translate(i)
-		if failed != nil {
+		if failed := r.Tools[i].addTo(to, i); failed != nil {
 			return failed
 		}
-		to.Tools = append(to.Tools, tool)
 	}
 	return r.ToolChoice.addTo(to, "tool_choice")
 }
 
-func (t *chatTool) translate(i int) (translate.Tool, *translate.Error) {
+func (t *chatTool) addTo(to *translate.Request, i int) *translate.Error {
+	param := fmt.Sprintf("tools[%d]", i)
+	if kind, ok := t.builtin(); ok {
+		to.Builtins = append(to.Builtins, translate.Builtin{Kind: kind, Param: param})
+		return nil
+	}
+	if t.hosted() {
+		if to.Strict {
+			return unsupportedValue(param+".type", t.Type, "no such tool runs here")
+		}
+		to.Ignored = append(to.Ignored, param)
+		return nil
+	}
+	tool, failed := t.translate(param, i)
+	if failed == nil {
+		to.Tools = append(to.Tools, tool)
+	}
+	return failed
+}
+
+func (t *chatTool) translate(param string, i int) (translate.Tool, *translate.Error) {
 	switch {
-	case t.Type == "function" || t.Type == "" && t.Function != nil:
+	case t.Type == "custom" && t.Custom != nil:
+		return t.Custom.translate(param+".custom", i)
+	case t.Type == "custom":
+		flat := customDef{Name: t.Name, Description: t.Description, Format: t.Format}
+		return flat.translate(param, i)
+	case t.Type == "function" || t.Type == "" && (t.Function != nil || t.Name != ""):
 	case t.Type == "":
-		return translate.Tool{}, missingParameter(fmt.Sprintf("tools[%d].type", i))
+		return translate.Tool{}, missingParameter(param + ".type")
 	default:
-		return translate.Tool{}, invalidValue(fmt.Sprintf("tools[%d].type", i), t.Type, "'function'")
+		return translate.Tool{}, invalidValue(param+".type", t.Type, "'function' and 'custom'")
 	}
 	if t.Function != nil {
-		return t.Function.translate(fmt.Sprintf("tools[%d].function", i), i)
+		return t.Function.translate(param+".function", i)
 	}
 	if t.Name == "" {
-		return translate.Tool{}, missingParameter(fmt.Sprintf("tools[%d].function", i))
+		return translate.Tool{}, missingParameter(param + ".function")
 	}
-	return t.functionDef.translate(fmt.Sprintf("tools[%d]", i), i)
+	return t.functionDef.translate(param, i)
 }
 
 // toolChoice is tool_choice, or the older function_call: a word, or an object in OpenAI's, the Responses API's or Anthropic's form.
@@ -102,6 +166,7 @@ type allowedTools struct {
 type allowedTool struct {
 	Name     string    `json:"name"`
 	Function namedTool `json:"function"`
+	Custom   namedTool `json:"custom"`
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -125,6 +190,9 @@ func (c *toolChoice) addTo(to *translate.Request, param string) *translate.Error
 		return failed
 	}
 	if len(to.Tools) == 0 {
+		if len(to.Builtins) > 0 {
+			return nil // whether to use its own tools is the model's choice
+		}
 		if choice.Mode == translate.ChoiceRequired || len(choice.Names) > 0 {
 			return translate.Invalid(param, "", "Invalid value for '%s': '%s' is only allowed when 'tools' are specified.", param, param)
 		}
@@ -154,6 +222,9 @@ func (c *toolChoice) translate(param string) (choice translate.ToolChoice, faile
 	case c.Type == "function" || c.Type == "tool" || c.Type == "custom":
 		return choice, missingParameter(param + ".function.name")
 	}
+	if _, builtin := builtinKind(mode); builtin {
+		return choice, nil // see addTo
+	}
 	switch mode {
 	case "":
 	case "auto":
@@ -168,10 +239,12 @@ func (c *toolChoice) translate(param string) (choice translate.ToolChoice, faile
 	return choice, nil
 }
 
-func names(tools []allowedTool) []string {
-	list := make([]string, len(tools))
-	for i, t := range tools {
-		list[i] = cmp.Or(t.Function.Name, t.Name)
+// names are those of the functions among the tools allowed. Others have none.
+func names(tools []allowedTool) (list []string) {
+	for _, t := range tools {
+		if name := cmp.Or(t.Function.Name, t.Custom.Name, t.Name); name != "" {
+			list = append(list, name)
+		}
 	}
 	return list
 }

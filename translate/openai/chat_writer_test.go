@@ -50,6 +50,7 @@ func (a answer) write(stream bool) []byte {
 }
 
 func says(text string) translate.Event { return translate.Event{Kind: translate.EventText, Text: text} }
+
 func thinks(text string) translate.Event {
 	return translate.Event{Kind: translate.EventThought, Text: text}
 }
@@ -101,7 +102,8 @@ var answers = map[string]answer{
 		form:    chatForm{usage: true},
 		events: []translate.Event{
 			thinks("Let me "), thinks("see.\n"), says("Hel"), says(""), says("lo \"wörld\" \u2028\u0085🙂\x00\xff\r\n"),
-			{Kind: translate.EventSignature, Signature: signed("c2ln")}, ends(translate.FinishStop), used,
+			{Kind: translate.EventSignature, Signature: signed("c2ln")},
+			ends(translate.FinishStop), used,
 		},
 	},
 	"calls": {
@@ -277,7 +279,8 @@ func TestThoughtsAreShownAsTheOperatorChose(t *testing.T) {
 		translate.ThinkingHidden:    {"A", ""},
 		translate.ThinkingReasoning: {"A", "one twothreefour"},
 		translate.ThinkingContent: {
-			"<thinking>one two</thinking>A<thinking>three</thinking><thinking>four</thinking>", ""},
+			"<thinking>one two</thinking>A<thinking>three</thinking><thinking>four</thinking>", "",
+		},
 	} {
 		m := message(t, answer{request: translate.Request{Thinking: thinking}, events: events})
 		if m.Content != want[0] || m.Reasoning != want[1] {
@@ -288,7 +291,8 @@ func TestThoughtsAreShownAsTheOperatorChose(t *testing.T) {
 
 func TestThoughtsInContentCloseBeforeTheCall(t *testing.T) {
 	sse := string(answer{request: translate.Request{Thinking: translate.ThinkingContent}, events: []translate.Event{
-		thinks("hm"), calls("c", "f", `{}`, translate.Signature{}), ends(translate.FinishCalls), used}}.write(true))
+		thinks("hm"), calls("c", "f", `{}`, translate.Signature{}), ends(translate.FinishCalls), used,
+	}}.write(true))
 	closed, called := strings.Index(sse, "</thinking>"), strings.Index(sse, "tool_calls")
 	if closed < 0 || called < closed {
 		t.Errorf("closed at %d, called at %d:\n%s", closed, called, sse)
@@ -335,7 +339,9 @@ func TestCallIDsAreGooglesWhereClientsCanTakeThem(t *testing.T) {
 
 func TestSignaturesTravelInTheirCarrier(t *testing.T) {
 	m := message(t, answer{events: []translate.Event{
-		says("a"), {Kind: translate.EventSignature, Signature: signed("b2xk")}, says("b"),
+		says("a"),
+		{Kind: translate.EventSignature, Signature: signed("b2xk")},
+		says("b"),
 		{Kind: translate.EventSignature, Signature: translate.Signature{Origin: translate.OriginCloud, Value: "bmV3"}},
 		calls("c", "f", `{}`, signed("QQ==")), calls("d", "f", `{}`, translate.Signature{}), ends(translate.FinishCalls), used,
 	}})
@@ -358,8 +364,10 @@ func TestAnAnswerSentBackIsTheTurnItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := conversation(t, string(whole.Choices[0].Message))[0]
-	want := []translate.Part{text("aLooking."), call(got.Parts[1].Call.ID, "get_weather", `{"city":"Zürich","n":1.0}`, ""),
-		call("b7-up_stream", "get_time", `{}`, "")}
+	want := []translate.Part{
+		text("aLooking."), call(got.Parts[1].Call.ID, "get_weather", `{"city":"Zürich","n":1.0}`, ""),
+		call("b7-up_stream", "get_time", `{}`, ""),
+	}
 	want[0].Signature = signed("dGV4dA==")
 	want[1].Call.Signature = signed("QQ==")
 	if got.Role != translate.RoleModel || !reflect.DeepEqual(got.Parts, want) {

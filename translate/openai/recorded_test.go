@@ -41,3 +41,24 @@ func TestEveryRecordedChatRequestIsAccepted(t *testing.T) {
 		t.Errorf("%d requests were tried, expected %d at least", requests, atLeast)
 	}
 }
+
+// Cursor sends bodies of the Responses API to the chat route: whatever public clients have sent to that API is understood here, too.
+func TestEveryRecordedResponsesBodyIsReadAsAChat(t *testing.T) {
+	requests := 0
+	for _, exchange := range conformance.Exchanges(t, "responses") {
+		if exchange.Status != 200 || len(exchange.Request) == 0 {
+			continue
+		}
+		requests++
+		request, _, err := Chat{}.Decode(nil, exchange.Request)
+		if err != nil {
+			t.Errorf("%s (%s): %v", exchange.ID, exchange.Host, err)
+			continue
+		}
+		checkRequest(t, request)
+	}
+	const atLeast = 300 // in the data of 2026-11
+	if requests < atLeast {
+		t.Errorf("%d requests were tried, expected %d at least", requests, atLeast)
+	}
+}
