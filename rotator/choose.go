@@ -68,7 +68,7 @@ func (ix *index) find(now time.Time, q *Query, c *choice) *Exhausted {
 
 // runDry has it told, once, that there is nothing left for the model.
 func (ix *index) runDry(now time.Time, e *Exhausted) {
-	if ix.out || ix.count[classReady]+ix.count[classNarrow] > 0 || e.Cause != CauseRate && e.Cause != CauseQuota && e.Cause != CauseDisabled {
+	if ix.out || ix.count[classReady]+ix.count[classNarrow]+ix.count[classProbing] > 0 || e.Cause != CauseRate && e.Cause != CauseQuota && e.Cause != CauseDisabled {
 		return
 	}
 	ix.out = true
@@ -244,13 +244,13 @@ func (ix *index) exhausted(now time.Time, q *Query, use bool) (e *Exhausted, aga
 	if again && use {
 		return nil, true
 	}
-	waiting := ix.count[classNarrow] + ix.count[classMinute] + ix.count[classDay]
+	waiting := ix.count[classNarrow] + ix.count[classProbing] + ix.count[classMinute] + ix.count[classDay]
 	switch {
 	case ix.count[classReady] > 0 && !q.Tried.empty():
 		e.Cause = CauseTried
 	case ix.count[classReady] > 0 && waiting == 0:
 		e.Cause, e.RetryAfter = CauseTooLarge, 0 // for each of them, or it would have been taken
-	case ix.count[classNarrow]+ix.count[classMinute] > 0:
+	case ix.count[classNarrow]+ix.count[classProbing]+ix.count[classMinute] > 0:
 		e.Cause = CauseRate
 	case ix.count[classDay] > 0:
 		e.Cause = CauseQuota

@@ -32,7 +32,8 @@ type facts struct {
 	minute  window
 	day     day
 	learned *learned // nil for nothing
-	load    float64  // see Standing.Load
+	probing probing
+	load    float64 // see Standing.Load
 
 	until  int64 // cooling until then
 	state  string
@@ -120,6 +121,8 @@ type booking struct {
 
 	last   bool   // it was the last call that the day's limit allows
 	beyond beyond // which limits it exceeds, to see whether they still hold
+	probe  beyond // which hints it exceeds; none once Google has answered
+	far    beyond // see probe
 }
 
 // reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns how
@@ -136,11 +139,16 @@ func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, after use, shor
 			return b, after, short, false
 		}
 	}
+	if f.hinted() {
+		if short, ok = f.admit(now, tokens, &limit, &b); !ok {
+			return b, after, short, false
+		}
+	}
 	f.day.calls++
 	f.day.tokens += tokens
 	f.used = now
 	f.load = addCall(f.load, now)
-	b = booking{span: f.minute.add(now, tokens), day: f.day.ends, tokens: tokens, last: limit.RPD > 0 && f.day.calls == limit.RPD}
+	b.span, b.day, b.tokens, b.last = f.minute.add(now, tokens), f.day.ends, tokens, limit.RPD > 0 && f.day.calls == limit.RPD
 	if f.learned != nil {
 		b.beyond = f.learned.count(f)
 	}
@@ -220,6 +228,10 @@ func (f *facts) missing(now int64, l *bounds) shortage {
 			s = shortage{state: StateRateShort, until: at}
 		}
 	}
+	if s.state == "" && f.hinted() && f.probing.full() && f.probes(now, 1, l).past != 0 {
+		s = shortage{state: StateProbing, until: now + probeAgain}
+		f.short = true
+	}
 	return s
 }
 
@@ -249,15 +261,20 @@ func (f *facts) fits(now, tokens int64, l *Limit) int64 {
 	if limit.TPD > 0 && f.day.tokens+tokens > limit.TPD {
 		at = max(at, f.day.ends)
 	}
+	if f.hinted() && f.probing.full() && f.probes(now, tokens, &limit).past != 0 {
+		at = max(at, now+probeAgain)
+	}
 	return at
 }
 
 // settle corrects what a call was counted as, now that it is over. It reports whether someone who found too little should look
 // again.
-func (f *facts) settle(b booking, o *Outcome, began int64) (look bool) {
+func (f *facts) settle(b *booking, o *Outcome, began int64) (look bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var calls, more int64
+	probed := b.probe != 0
+	f.land(b, o.served() && o.Tokens > 0) // otherwise the client may have gone away before Google said anything
 	switch {
 	case !o.counted():
 		calls, more = -1, -b.tokens
@@ -275,11 +292,20 @@ func (f *facts) settle(b booking, o *Outcome, began int64) (look bool) {
 		f.streak = 0
 	}
 	if o.served() && b.beyond != 0 && f.learned != nil {
-		f.learned.disprove(b.beyond)
+		f.disprove(b.beyond)
 	}
-	if f.short && (calls < 0 || more < 0) {
+	if f.short && (calls < 0 || more < 0 || probed) {
 		f.short, look = false, true
 	}
+	return look
+}
+
+// taken notes that Google took the call, before it is over. It reports whether someone who found too little should look again.
+func (f *facts) taken(b *booking) (look bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.land(b, true)
+	look, f.short = f.short, false
 	return look
 }
 

@@ -92,6 +92,9 @@ func (f *facts) ample(now, tokens int64, l *Limit) bool {
 	if s := f.missing(now, &limit); s.state != "" {
 		return false
 	}
+	if f.hinted() && f.probes(now, tokens, &limit).past != 0 {
+		return false
+	}
 	half := func(used, limit int64) bool { return limit <= 0 || 2*used < limit }
 	return half(f.minute.calls, limit.RPM) && half(f.day.calls, limit.RPD) &&
 		half(f.minute.tokens+tokens, limit.TPM) && half(f.day.tokens+tokens, limit.TPD)

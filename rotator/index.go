@@ -50,6 +50,7 @@ type class uint8
 const (
 	classReady       class = iota
 	classNarrow            // too few tokens left for some call
+	classProbing           // as far beyond the hints as may be until Google has answered
 	classMinute            // out of a minute's quota, or cooling briefly
 	classDay               // out of a day's quota, or cooling for long
 	classNotEntitled       // has no quota for the model
@@ -60,6 +61,8 @@ const (
 
 func classOf(s shortage) class {
 	switch {
+	case s.state == StateProbing:
+		return classProbing
 	case s.state == StateQuotaLong:
 		return classDay
 	case s.state == StateNotEntitled && s.absent:
@@ -75,6 +78,7 @@ func classOf(s shortage) class {
 type lane struct {
 	group  *Group
 	facts  *facts // nil until there are some
+	hints  *hints // nil for none
 	from   int32  // its members are members[from:to]
 	to     int32
 	class  class
@@ -135,7 +139,9 @@ func newIndex(p *Pool, candidates []Candidate, model string, now time.Time) *ind
 func (ix *index) addLane(id int32, g *Group, candidates []Candidate, members []int, memory *queues) {
 	l := &ix.lanes[id]
 	l.group, l.facts, l.load = g, g.known(ix.model), math.Inf(-1)
+	l.hints = ix.pool.options.Models.hintsFor(candidates[members[0]].Backend, ix.model)
 	if l.facts != nil {
+		l.facts.heed(l.hints, ix.used)
 		ix.note(l, l.facts.use(ix.used, &ix.limits))
 	}
 	l.from = int32(len(ix.members))
@@ -335,7 +341,7 @@ func (ix *index) regain(id int32, now time.Time) {
 	switch ix.lanes[id].class {
 	case classNarrow:
 		ix.move(id, classReady, 0)
-	case classMinute, classDay:
+	case classProbing, classMinute, classDay:
 		ix.review(id, now.UnixNano())
 	case classReady, classNotEntitled, classAbsent, classDisabled, classes: // it was not put aside for what was given back
 	}
@@ -362,6 +368,7 @@ func (ix *index) takeBack(c *choice, now time.Time) {
 func (l *lane) current(model string) *facts {
 	if l.facts == nil || l.facts.evicted.Load() {
 		l.facts = l.group.facts(model)
+		l.facts.heed(l.hints, time.Now().UnixNano())
 	}
 	return l.facts
 }

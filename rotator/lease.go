@@ -54,6 +54,15 @@ func (l *Lease) Renew(old *Token) {
 	l.choice.candidate.renew(old)
 }
 
+// Taken tells that Google has begun to answer, so that it has not refused the call. That is known when the call is over at the latest;
+// known before, it lets others use the group sooner. Calls after the first do nothing.
+func (l *Lease) Taken() {
+	if l.choice.booking.probe != 0 && l.choice.facts.taken(&l.choice.booking) {
+		l.giveBack()
+		l.index.pool.options.Models.bell.settled(l, true)
+	}
+}
+
 // Decide says what follows from a fault of this lease's call: Decide, with what the pool knows.
 func (l *Lease) Decide(f *Fault, a Attempts) Decision {
 	a.Refreshed = l.renewed
@@ -80,7 +89,7 @@ func (l *Lease) Settle(o Outcome) {
 	c := l.choice.candidate
 	c.inFlight.Add(-1)
 	l.index.busy[l.choice.lane].Add(-1)
-	look := l.choice.facts.settle(l.choice.booking, &o, l.began)
+	look := l.choice.facts.settle(&l.choice.booking, &o, l.began)
 	if o.served() && c.refusals.Load() != 0 {
 		c.refusals.Store(0)
 	}
@@ -99,11 +108,7 @@ func (l *Lease) Settle(o Outcome) {
 		c.Account.changed()
 	}
 	if look {
-		now := time.Now()
-		l.index.giveBack(l.choice.lane, now)
-		if ix := l.index.pool.view.Load().indexes[l.index.model]; ix != nil && ix != l.index { // it was made anew meanwhile
-			ix.giveBackTo(l.choice.facts, now)
-		}
+		l.giveBack()
 	}
 	if l.index.pool.volatile {
 		l.index.rerank(&l.choice)
@@ -112,6 +117,15 @@ func (l *Lease) Settle(o Outcome) {
 	l.tried.add(c, &o.Decision)
 	if look || o.Decision.Mark != MarkNothing {
 		l.index.pool.options.Models.bell.settled(l, look)
+	}
+}
+
+// giveBack has those orders of the candidates look at the group again that are in use.
+func (l *Lease) giveBack() {
+	now := time.Now()
+	l.index.giveBack(l.choice.lane, now)
+	if ix := l.index.pool.view.Load().indexes[l.index.model]; ix != nil && ix != l.index { // it was made anew meanwhile
+		ix.giveBackTo(l.choice.facts, now)
 	}
 }
 

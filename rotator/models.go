@@ -11,19 +11,20 @@ import (
 const maxOverloaded = 64
 
 // Models is what is known about models whatever account asks: which are overloaded for everybody, which makes it a circuit breaker per
-// model, and how well prompts are estimated. It holds facts about the world, so all handlers share one. It is safe for concurrent use.
+// model, how well prompts are estimated, and which limits Google has named to some. It holds facts about the world, so all handlers share one. It is safe for concurrent use.
 type Models struct {
 	mu sync.Mutex // for writers
 	// until is never changed in place, so that reading it takes no lock.
 	until     atomic.Pointer[map[string]time.Time]
 	estimates map[string]*estimates
+	hints     map[hinted]*hints
 
 	bell bell // whoever shares what is known of models shares accounts and groups too
 }
 
 // NewModels returns a Models that knows of no overloaded model.
 func NewModels() *Models {
-	m := &Models{estimates: make(map[string]*estimates)}
+	m := &Models{estimates: make(map[string]*estimates), hints: make(map[hinted]*hints)}
 	m.until.Store(&map[string]time.Time{})
 	return m
 }

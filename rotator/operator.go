@@ -150,6 +150,12 @@ func (f *facts) reset() (told bool) {
 	defer f.mu.Unlock()
 	told = f.told
 	f.until, f.state, f.streak, f.told = 0, "", 0, false
+	for q := range quotaKinds {
+		if f.learned != nil {
+			f.unlearn(q)
+		}
+	}
+	f.probing.above = [quotaKinds]int64{}
 	f.learned = nil // learned anew if they still hold, at the price of a refused call each
 	return told
 }
@@ -178,7 +184,7 @@ func (ix *index) reviewAll(now time.Time) []Change {
 		switch id := int32(i); ix.lanes[id].class {
 		case classNarrow:
 			ix.move(id, classReady, 0)
-		case classMinute, classDay, classNotEntitled, classAbsent:
+		case classProbing, classMinute, classDay, classNotEntitled, classAbsent:
 			ix.review(id, now.UnixNano())
 		case classReady, classDisabled, classes: // checked when it comes to the head; brought back by its members
 		}

@@ -39,6 +39,8 @@ const (
 	StateQuotaLong   = "quota_long"
 	StateNotEntitled = "not_entitled"
 	StateExhausted   = "exhausted"
+	// StateProbing is that as many calls are under way as may be beyond what other groups of the backend are allowed.
+	StateProbing = "probing"
 )
 
 // Attempts is what a request has gone through so far, the latest failure included.

@@ -25,11 +25,12 @@ type learned struct {
 }
 
 type learnedLimit struct {
-	id    string // Google's name of the quota
-	value int64  // 0 for none
-	until int64  // when it is doubted at the latest
-	soon  int64  // when it is at the soonest
-	after int64  // of learned.calls, when it may be soon
+	id     string // Google's name of the quota
+	value  int64  // 0 for none
+	until  int64  // when it is doubted at the latest
+	soon   int64  // when it is at the soonest
+	after  int64  // of learned.calls, when it may be soon
+	hinted int64  // the value that hints know of
 }
 
 // bounds are the limits that hold: those of the configuration, and what is learned besides.
@@ -48,7 +49,7 @@ func (n *learned) set(v *Violation, now int64) {
 	if v.Quota == QuotaOther || v.Value <= 0 || l.id != v.QuotaID && l.value > 0 && l.value < v.Value && !n.doubts(l, now) {
 		return
 	}
-	*l = learnedLimit{id: v.QuotaID, value: v.Value, until: now + int64(believed)}
+	*l = learnedLimit{id: v.QuotaID, value: v.Value, until: now + int64(believed), hinted: l.hinted}
 	n.believe(l, now)
 }
 
@@ -108,15 +109,6 @@ func (n *learned) count(f *facts) beyond {
 	return b
 }
 
-// disprove forgets limits that Google let be exceeded.
-func (n *learned) disprove(b beyond) {
-	for q := range n.limits {
-		if b&(1<<q) != 0 {
-			n.limits[q] = learnedLimit{}
-		}
-	}
-}
-
 // refuse remembers that Google refused the model: for how long, and what it said about its limits. It reports whether the model was
 // not cooling before.
 func (g *Group) refuse(model string, d *Decision, now, began int64) bool {
@@ -144,6 +136,7 @@ func (g *Group) learn(model string, fault *Fault, now int64) *facts {
 			f.learned.set(v, now)
 		}
 	}
+	f.teach(now)
 	return f
 }
 

@@ -52,7 +52,8 @@ type TokenSnapshot struct {
 	ExpiresIn int64 `json:"expires_in,omitzero"`
 }
 
-// ModelAccount is what is known about an account's quota group for one model. Reason is rate_short, quota_long or not_entitled.
+// ModelAccount is what is known about an account's quota group for one model. Reason is rate_short, quota_long,
+// not_entitled or probing.
 type ModelAccount struct {
 	Model  string    `json:"model"`
 	State  string    `json:"state"`

@@ -61,7 +61,7 @@ func (w why) String() string {
 // String is the word status has for it, where it has one.
 func (c class) String() string {
 	return [...]string{
-		StateReady, "few_tokens", StateRateShort, StateQuotaLong, StateNotEntitled, "absent", StateDisabled,
+		StateReady, "few_tokens", StateProbing, StateRateShort, StateQuotaLong, StateNotEntitled, "absent", StateDisabled,
 	}[c]
 }
 
