@@ -9,18 +9,20 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
-// chatPart is one part of a message's content: OpenAI's own types, the same parts as the Responses API spells them, and the films and
-// documents that other gateways take. Fields of all types lie side by side; Type says which counts.
+// chatPart is one part of a message's content: OpenAI's own types, the same parts as the Responses API and Anthropic's spell them, and
+// the films and documents that other gateways take. Fields of all types lie side by side; Type says which counts.
 type chatPart struct {
-	Type        string     `json:"type"`
-	Text        string     `json:"text"`
-	Refusal     string     `json:"refusal"`
-	ImageURL    mediaURL   `json:"image_url"`
-	VideoURL    mediaURL   `json:"video_url"`
-	FileURL     mediaURL   `json:"file_url"`
-	DocumentURL mediaURL   `json:"document_url"`
-	InputAudio  inputAudio `json:"input_audio"`
-	File        filePart   `json:"file"`
+	Type        string               `json:"type"`
+	Text        string               `json:"text"`
+	Refusal     string               `json:"refusal"`
+	ImageURL    mediaURL             `json:"image_url"`
+	Detail      optional[string]     `json:"detail"` // of an input_image
+	VideoURL    mediaURL             `json:"video_url"`
+	FileURL     mediaURL             `json:"file_url"`
+	DocumentURL mediaURL             `json:"document_url"`
+	InputAudio  inputAudio           `json:"input_audio"`
+	File        filePart             `json:"file"`
+	Source      optional[fileSource] `json:"source"` // of Anthropic's image and document
 	filePart
 }
 
@@ -36,21 +38,33 @@ type inputAudio struct {
 	Format string `json:"format"`
 }
 
+// fileSource is where Anthropic's protocol has the data of a part.
+type fileSource struct {
+	Type      string `json:"type"`
+	MediaType string `json:"media_type"`
+	Data      string `json:"data"`
+	URL       string `json:"url"`
+}
+
 // mediaURL is a URL, or an object around one.
-type mediaURL string
+type mediaURL struct {
+	url    string
+	detail string
+}
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (u *mediaURL) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	*u = ""
+	*u = mediaURL{}
 	switch dec.PeekKind() {
 	case '"', 'n':
-		return json.UnmarshalDecode(dec, (*string)(u))
+		return json.UnmarshalDecode(dec, &u.url)
 	case '{':
 		var object struct {
-			URL string `json:"url"`
+			URL    string           `json:"url"`
+			Detail optional[string] `json:"detail"`
 		}
 		err := json.UnmarshalDecode(dec, &object)
-		*u = mediaURL(object.URL)
+		*u = mediaURL{object.URL, object.Detail.or()}
 		return err
 	default:
 		return expected("one of a string or object").refuse(dec)
@@ -58,7 +72,7 @@ func (u *mediaURL) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // partTypes are those named to a client that sent another.
-const partTypes = "'text', 'image_url', 'input_audio', 'refusal', 'file', 'video_url', 'file_url', and 'document_url'"
+const partTypes = "'text', 'image_url', 'input_audio', 'refusal', 'file', 'video_url', 'file_url', 'document_url', 'image', and 'document'"
 
 func textPart(text string) translate.Part {
 	return translate.Part{Kind: translate.PartText, Text: text}
@@ -98,11 +112,18 @@ func (p *chatPart) translate(at partPlace) (translate.Part, *translate.Error) {
 	case "thinking", "redacted_thinking", "reasoning": // thoughts are not replayed
 		return translate.Part{}, nil
 	case "image_url", "input_image":
-		return p.ImageURL.translate(at, "image_url.url", "invalid_image_url")
+		if p.ImageURL.detail == "" {
+			p.ImageURL.detail = p.Detail.or()
+		}
+		return p.ImageURL.translate(at, "image_url.url", true)
+	case "image":
+		return p.Source.or().translate(at, true)
+	case "document":
+		return p.Source.or().translate(at, false)
 	case "video_url":
-		return p.VideoURL.translate(at, "video_url.url", "invalid_value")
+		return p.VideoURL.translate(at, "video_url.url", false)
 	case "document_url":
-		return p.DocumentURL.translate(at, "document_url", "invalid_value")
+		return p.DocumentURL.translate(at, "document_url", false)
 	case "file_url":
 		return p.FileURL.file(at)
 	case "input_audio":
@@ -110,7 +131,7 @@ func (p *chatPart) translate(at partPlace) (translate.Part, *translate.Error) {
 	case "file":
 		return p.File.translate(at, "file.")
 	case "input_file":
-		if p.FileURL != "" {
+		if p.FileURL.url != "" {
 			return p.FileURL.file(at)
 		}
 		return p.filePart.translate(at, "")
@@ -125,23 +146,44 @@ func mediaPart(media *translate.Media) translate.Part {
 	return translate.Part{Kind: translate.PartMedia, Media: media}
 }
 
-func (u mediaURL) translate(at partPlace, field, code string) (translate.Part, *translate.Error) {
-	if u == "" {
+func (u mediaURL) translate(at partPlace, field string, picture bool) (translate.Part, *translate.Error) {
+	if u.url == "" {
 		return translate.Part{}, missingParameter(at.field(field))
 	}
-	media, err := fetchMedia(string(u))
+	source := translate.Source{Param: at.field(field), Picture: picture}
+	media, err := mediaAt(u.url, source)
 	if err != nil {
-		return translate.Part{}, translate.Invalid(at.field(field), code, "Invalid '%s': %v.", at.field(field), err)
+		return translate.Part{}, source.Invalid(err)
 	}
+	media.Detail = details[u.detail]
 	return mediaPart(media), nil
 }
 
+// details are the values of OpenAI's that Google has a word for.
+var details = map[string]translate.Detail{"low": translate.DetailLow, "high": translate.DetailHigh}
+
 // file is a URL that may also be the bare base64 of a document, as Perplexity's protocol has it.
 func (u mediaURL) file(at partPlace) (translate.Part, *translate.Error) {
-	if data, err := decodeBase64(string(u)); err == nil {
+	if data, err := decodeBase64(u.url); err == nil {
 		return inlinePart(at.field("file_url.url"), "application/octet-stream", "", data)
 	}
-	return u.translate(at, "file_url.url", "invalid_value")
+	return u.translate(at, "file_url.url", false)
+}
+
+func (s fileSource) translate(at partPlace, picture bool) (translate.Part, *translate.Error) {
+	switch {
+	case s.Type == "url" || s.Data == "" && s.URL != "":
+		return mediaURL{url: s.URL}.translate(at, "source.url", picture)
+	case s.Data == "":
+		return translate.Part{}, missingParameter(at.field("source.data"))
+	case s.Type == "text":
+		return textPart(s.Data), nil
+	}
+	data, err := decodeBase64(s.Data)
+	if err != nil {
+		return translate.Part{}, invalidData(at.field("source.data"), err)
+	}
+	return inlinePart(at.field("source.data"), s.MediaType, "", data)
 }
 
 func (a *inputAudio) translate(at partPlace) (translate.Part, *translate.Error) {
@@ -149,7 +191,7 @@ func (a *inputAudio) translate(at partPlace) (translate.Part, *translate.Error) 
 		return translate.Part{}, missingParameter(at.field("input_audio.data"))
 	}
 	if isDataURL(a.Data) {
-		return mediaURL(a.Data).translate(at, "input_audio.data", "invalid_value")
+		return mediaURL{url: a.Data}.translate(at, "input_audio.data", false)
 	}
 	mediaType, ok := audioTypes[a.Format]
 	if !ok {
@@ -157,8 +199,7 @@ func (a *inputAudio) translate(at partPlace) (translate.Part, *translate.Error) 
 	}
 	data, err := decodeBase64(a.Data)
 	if err != nil {
-		param := at.field("input_audio.data")
-		return translate.Part{}, translate.Invalid(param, "invalid_value", "Invalid '%s': %v.", param, err)
+		return translate.Part{}, invalidData(at.field("input_audio.data"), err)
 	}
 	return mediaPart(&translate.Media{MIME: mediaType, Data: data}), nil
 }
@@ -170,17 +211,7 @@ func (f *filePart) translate(at partPlace, prefix string) (translate.Part, *tran
 	case f.FileData == "" && f.FileID == "":
 		return translate.Part{}, missingParameter(param)
 	case f.FileData == "":
-		media, err := fetchMedia(f.FileID)
-		if err != nil || media.URI == "" {
-			param = at.field(prefix + "file_id")
-			return translate.Part{}, translate.Invalid(param, "invalid_value",
-				"Invalid '%s': only names of files at Google (files/…) and https URLs are known here.", param)
-		}
-		media.Name = f.Filename
-		if media.MIME == "" {
-			media.MIME = extensionType(f.Filename)
-		}
-		return mediaPart(media), nil
+		return f.reference(at.field(prefix + "file_id"))
 	}
 	var declared string
 	var data []byte
@@ -191,15 +222,33 @@ func (f *filePart) translate(at partPlace, prefix string) (translate.Part, *tran
 		data, err = decodeBase64(f.FileData)
 	}
 	if err != nil {
-		return translate.Part{}, translate.Invalid(param, "invalid_value", "Invalid '%s': %v.", param, err)
+		return translate.Part{}, invalidData(param, err)
 	}
 	return inlinePart(param, declared, f.Filename, data)
+}
+
+// reference is a file that is somewhere else: its id is what Google calls it, or its URL.
+func (f *filePart) reference(param string) (translate.Part, *translate.Error) {
+	media, err := mediaAt(f.FileID, translate.Source{Param: param})
+	if err != nil || media.Data != nil {
+		return translate.Part{}, translate.Invalid(param, "invalid_value",
+			"Invalid '%s': only names of files at Google (files/…) and https URLs are known here.", param)
+	}
+	media.Name = f.Filename
+	if media.MIME == "" {
+		media.MIME = translate.MediaTypeByName(f.Filename)
+	}
+	return mediaPart(media), nil
+}
+
+func invalidData(param string, err error) *translate.Error {
+	return translate.Invalid(param, "invalid_value", "Invalid '%s': %v.", param, err)
 }
 
 func inlinePart(param, declared, fileName string, data []byte) (translate.Part, *translate.Error) {
 	media, err := inline(declared, fileName, data)
 	if err != nil {
-		return translate.Part{}, translate.Invalid(param, "invalid_value", "Invalid '%s': %v.", param, err)
+		return translate.Part{}, invalidData(param, err)
 	}
 	return mediaPart(media), nil
 }

@@ -80,8 +80,15 @@ func checkPart(t *testing.T, role translate.Role, p translate.Part) {
 			t.Errorf("result of %q %q: %s", p.Result.CallID, p.Result.Name, p.Result.Output)
 		}
 	case translate.PartMedia:
-		if (p.Media.Data == nil) == (p.Media.URI == "") || p.Media.Data != nil && p.Media.MIME == "" {
-			t.Errorf("media %q %q with %d bytes", p.Media.MIME, p.Media.URI, len(p.Media.Data))
+		m := p.Media
+		ways := 0
+		for _, given := range []bool{m.Data != nil && m.MIME != "", m.URI != "", m.Source != nil && m.Source.URL != "" && m.Source.Param != ""} {
+			if given {
+				ways++
+			}
+		}
+		if ways != 1 {
+			t.Errorf("media %q %q with %d bytes, source %+v", m.MIME, m.URI, len(m.Data), m.Source)
 		}
 	default:
 		t.Errorf("part of kind %d", p.Kind)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
@@ -11,11 +13,11 @@ import (
 
 var (
 	pngData  = []byte("\x89PNG\r\n\x1a\n and so on \xfb\xff\xfe")
-	jpegData = []byte("\xff\xd8\xff\xe0 and so on")
-	heicData = []byte("\x00\x00\x00\x18ftypheic and so on")
 	pdfData  = []byte("%PDF-1.4 and so on")
 	docxData = []byte("PK\x03\x04 and so on word/document.xml \x00")
 )
+
+const docxType = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 func b64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
 
@@ -66,35 +68,6 @@ func TestDataURLsAreReadHoweverClientsWriteThem(t *testing.T) {
 	}
 }
 
-func TestMediaTypesAreSettledByDeclarationContentAndName(t *testing.T) {
-	for _, c := range []struct {
-		declared, name string
-		data           []byte
-		want           string
-	}{
-		{"image/jpg", "", jpegData, "image/jpeg"},
-		{"image/png", "", []byte("not really a picture"), "image/png"},
-		{"image/png", "", heicData, "image/heic"},
-		{"", "", jpegData, "image/jpeg"},
-		{"", "photo.png", jpegData, "image/jpeg"},
-		{"", "", pdfData, "application/pdf"},
-		{"application/pdf", "", []byte("?"), "application/pdf"},
-		{"application/octet-stream", "table.csv", []byte("a,b"), "text/csv"},
-		{"", "NOTES.MD", []byte("# x"), "text/md"},
-		{"", "noname", []byte("plain words"), "text/plain"},
-		{"", "", docxData, extensions[".docx"]},
-		{"", "x.docx", []byte("PK\x03\x04\x00"), extensions[".docx"]},
-		{"", "", []byte("\x00\x01\x02\x03"), ""},
-		{"audio/x-wav", "", []byte("RIFF\x00\x00\x00\x00WAVE"), "audio/wav"},
-		{"", "a.m4a", []byte("\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00"), "audio/m4a"},
-		{"", "", []byte("ID3\x03"), "audio/mpeg"},
-	} {
-		if got := mediaTypeOf(c.declared, c.name, c.data); got != c.want {
-			t.Errorf("declared %q, named %q, %q: %q, want %q", c.declared, c.name, c.data, got, c.want)
-		}
-	}
-}
-
 func TestMediaPartsInEveryForm(t *testing.T) {
 	png := "data:image/png;base64," + b64(pngData)
 	for _, c := range []struct {
@@ -124,10 +97,6 @@ func TestMediaPartsInEveryForm(t *testing.T) {
 			translate.Media{MIME: "text/plain", Data: []byte("txt"), Name: "a.txt"},
 		},
 		{
-			map[string]any{"type": "input_file", "file_url": "https://example.com/a.pdf"},
-			translate.Media{MIME: "application/pdf", URI: "https://example.com/a.pdf"},
-		},
-		{
 			map[string]any{"type": "file", "file": map[string]any{"file_id": "files/abc", "filename": "a.pdf"}},
 			translate.Media{MIME: "application/pdf", URI: filesAPI + "files/abc", Name: "a.pdf"},
 		},
@@ -141,31 +110,98 @@ func TestMediaPartsInEveryForm(t *testing.T) {
 		},
 		{
 			map[string]any{"type": "file_url", "file_url": map[string]any{"url": b64(docxData)}},
-			translate.Media{MIME: extensions[".docx"], Data: docxData},
+			translate.Media{MIME: docxType, Data: docxData},
 		},
-		{image("gs://bucket/a.jpg"), translate.Media{MIME: "image/jpeg", URI: "gs://bucket/a.jpg"}},
-		{image("https://example.com/a/b.PNG?x=1"), translate.Media{MIME: "image/png", URI: "https://example.com/a/b.PNG?x=1"}},
-		{image("https://example.com/picture"), translate.Media{URI: "https://example.com/picture"}},
-		{image(filesAPI + "files/abc"), translate.Media{URI: filesAPI + "files/abc"}},
-		{image("https://www.youtube.com/watch?v=x"), translate.Media{MIME: "video/mp4", URI: "https://www.youtube.com/watch?v=x"}},
-		{image("https://youtu.be/x"), translate.Media{MIME: "video/mp4", URI: "https://youtu.be/x"}},
-		{image("https://8.8.8.8/a.png"), translate.Media{MIME: "image/png", URI: "https://8.8.8.8/a.png"}},
+		{
+			map[string]any{"type": "image", "source": map[string]any{"type": "base64", "media_type": "image/png", "data": b64(pngData)}},
+			translate.Media{MIME: "image/png", Data: pngData},
+		},
+		{
+			map[string]any{"type": "document", "source": map[string]any{"type": "base64", "media_type": "application/pdf", "data": b64(pdfData)}},
+			translate.Media{MIME: "application/pdf", Data: pdfData},
+		},
+		{
+			map[string]any{"type": "input_image", "detail": "high", "image_url": png},
+			translate.Media{MIME: "image/png", Data: pngData, Detail: translate.DetailHigh},
+		},
+		{image(png), translate.Media{MIME: "image/png", Data: pngData, Detail: translate.DetailLow}},
+		{
+			map[string]any{"type": "image_url", "image_url": map[string]any{"url": png, "detail": "original"}},
+			translate.Media{MIME: "image/png", Data: pngData},
+		},
+		{
+			map[string]any{"type": "image_url", "image_url": map[string]any{"url": png, "detail": 7}},
+			translate.Media{MIME: "image/png", Data: pngData},
+		},
 	} {
-		got := media(t, c.part)
-		if got.MIME != c.want.MIME || got.URI != c.want.URI || got.Name != c.want.Name || !bytes.Equal(got.Data, c.want.Data) {
+		if got := media(t, c.part); !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%v:\n got %+v\nwant %+v", c.part, *got, c.want)
 		}
 	}
 }
 
-func TestURLsThatCannotBePublicPicturesAreRefused(t *testing.T) {
+func TestAnthropicsTextDocumentsAreText(t *testing.T) {
+	got := conversation(t, `{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"words"}}]}`)
+	if len(got[0].Parts) != 1 || !reflect.DeepEqual(got[0].Parts[0], text("words")) {
+		t.Errorf("%+v", got[0].Parts)
+	}
+}
+
+func TestWhatGoogleCanReadIsLeftToGoogle(t *testing.T) {
+	for url, mediaType := range map[string]string{
+		"gs://bucket/a.jpg":                 "image/jpeg",
+		"gs://bucket/picture":               "",
+		"files/abc":                         "",
+		filesAPI + "files/abc":              "",
+		"https://www.youtube.com/watch?v=x": "video/mp4",
+		"https://YOUTU.BE/x":                "video/mp4",
+		"http://m.youtube.com/watch?v=x":    "video/mp4",
+	} {
+		want := translate.Media{URI: url, MIME: mediaType}
+		if strings.HasPrefix(url, "files/") {
+			want.URI = filesAPI + url
+		}
+		if got := media(t, map[string]any{"type": "image_url", "image_url": url}); !reflect.DeepEqual(*got, want) {
+			t.Errorf("%s: %+v", url, *got)
+		}
+	}
+}
+
+func TestWhatIsOnOtherServersIsToBeGot(t *testing.T) {
+	const url = "https://example.com/a.pdf?x=1"
+	for _, c := range []struct {
+		part    map[string]any
+		field   string
+		picture bool
+	}{
+		{image(url), "image_url.url", true},
+		{map[string]any{"type": "image_url", "image_url": url}, "image_url.url", true},
+		{map[string]any{"type": "image_url", "image_url": " " + url + "\n"}, "image_url.url", true},
+		{map[string]any{"type": "input_image", "image_url": url}, "image_url.url", true},
+		{map[string]any{"type": "image", "source": map[string]any{"type": "url", "url": url}}, "source.url", true},
+		{map[string]any{"type": "document", "source": map[string]any{"type": "url", "url": url}}, "source.url", false},
+		{map[string]any{"type": "input_file", "file_url": url}, "file_url.url", false},
+		{map[string]any{"type": "file_url", "file_url": map[string]any{"url": url}}, "file_url.url", false},
+		{map[string]any{"type": "document_url", "document_url": url}, "document_url", false},
+		{map[string]any{"type": "video_url", "video_url": map[string]any{"url": url}}, "video_url.url", false},
+		{map[string]any{"type": "file", "file": map[string]any{"file_id": url}}, "file.file_id", false},
+	} {
+		got := media(t, c.part)
+		want := &translate.Source{URL: url, Param: "messages[0].content[0]." + c.field, Picture: c.picture}
+		if !reflect.DeepEqual(got.Source, want) || got.URI != "" || got.Data != nil {
+			t.Errorf("%v: %+v, source %+v", c.part, got, got.Source)
+		}
+	}
+	got := conversation(t, `{"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"see"},{"type":"image_url","image_url":"`+url+`"}]}`)
+	if source := got[0].Parts[0].Result.Media[0].Source; source == nil || source.Param != "messages[0].content[1].image_url.url" {
+		t.Errorf("of a tool: %+v", source)
+	}
+}
+
+func TestURLsThatCannotBePicturesAreRefused(t *testing.T) {
 	for _, url := range []string{
-		"http://127.0.0.1/a.png", "http://localhost/a.png", "http://LOCALHOST:8080/", "https://169.254.169.254/latest/meta-data",
-		"http://10.0.0.1/", "http://192.168.1.1/", "http://172.16.0.1/", "http://[::1]/", "http://[fe80::1]/", "http://[fd00::1]/",
-		"http://[::ffff:127.0.0.1]/", "http://[::ffff:100.64.0.1]/", "http://0.0.0.0/", "http://100.64.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/",
-		"http://0x7f.0.0.1/", "http://metadata.google.internal/", "http://printer.local/", "http://intranet/", "http://a.localhost/",
-		"http://127.0.0.1./", "http:///a.png", "http://224.0.0.1/", "http://255.255.255.255/", "http://[64:ff9b::7f00:1]/",
-		"file:///etc/passwd", "ftp://example.com/a.png", "a.png", "//example.com/a.png", "javascript:alert(1)", "http://exa mple.com/",
+		"file:///etc/passwd", "FILE:///etc/passwd", "ftp://example.com/a.png", "a.png", "//example.com/a.png", "javascript:alert(1)",
+		"http://exa mple.com/", "unix:///run/docker.sock", "dict://127.0.0.1:11211/", "gopher://127.0.0.1:6379/_x",
 		"data:image/png;base64,", "data:image/png;base64,????", "data:image/png;base64", "data:,", "data:;base64,AAECAw==",
 	} {
 		text, err := json.Marshal(image(url))
