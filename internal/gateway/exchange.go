@@ -63,7 +63,7 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 
 	e := &exchange{
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
-		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request), began: time.Now(), client: x.client,
+		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request, models[0]), began: time.Now(), client: x.client,
 	}
 	if g.Affinity {
 		e.conversation, e.opening = conversation(request, r.Header), opening(request, r.Header, e.tokens)

@@ -53,6 +53,7 @@ type Generation struct {
 	LogProbs      []translate.Backend `json:"logProbs"`    // where there are log probabilities
 	// BuiltinsWithTools is where Google's own tools can be had beside functions.
 	BuiltinsWithTools []translate.Backend `json:"builtinsWithTools"`
+	Media             MediaTokens         `json:"media"`
 }
 
 // Thinking is how a model's thinking is controlled: by levels or by a budget.

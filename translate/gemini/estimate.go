@@ -1,67 +1,89 @@
 package gemini
 
-import (
-	"strings"
+import "github.com/gemini-proxy/caddy-gemini-proxy/translate"
 
-	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
-)
-
-// What things cost in tokens, roughly, by Google's documentation.
+// What a prompt costs beside the words in it, in tokens, measured on prompts that Google counted.
 const (
-	bytesPerToken      = 4 // also right for scripts of three bytes a character, which take most of a token each
-	tokensPerMessage   = 4
-	tokensPerImage     = 1120
-	tokensPerReference = 1120 // of media whose size is unknown
-	audioBytesPerToken = 500  // 32 tokens and about 16 kB a second
-	videoBytesPerToken = 1000 // 300 tokens and about 300 kB a second
-	pdfBytesPerToken   = 200  // 258 tokens and about 50 kB a page
+	tokensPerPrompt   = 1 // the mark at its beginning
+	tokensPerTool     = 9
+	tokensPerSchema   = 10 // of a tool that has one
+	tokensPerProperty = 10 // its type, that it is required, and its place in the schema
+	tokensPerObject   = 15 // whose properties are nested in another's
+	tokensPerValue    = 2  // of an enumeration
+	// The signature of a call stands for thoughts, which a model that insists on signatures reads again: so many of its characters are
+	// a token. What a model thought before it wrote is not read again.
+	signaturePerToken = 6
 )
 
-// EstimateTokens guesses how many tokens the prompt is, to choose an account that has them left. It is off by a factor of two at
-// times; what was really used comes with the answer.
-func EstimateTokens(req *translate.Request) int64 {
-	var tokens, text int
+// EstimateTokens says about how many tokens Google will count in the prompt, to choose an account that has them left. It needs nothing
+// but the request, and reads samples only of a long one: half of all prompts are within a few percent, media of unknown length may be
+// off by a factor. What was really used comes with the answer.
+func EstimateTokens(req *translate.Request, m *Model) int64 {
+	e := estimate{model: m, tokens: tokensPerPrompt, sample: sample{reading: wholeBytes}}
 	for i := range req.Messages {
-		tokens += tokensPerMessage
 		for j := range req.Messages[i].Parts {
-			p := &req.Messages[i].Parts[j]
-			switch p.Kind {
-			case translate.PartText:
-				text += len(p.Text)
-			case translate.PartMedia:
-				tokens += mediaTokens(p.Media)
-			case translate.PartCall:
-				text += len(p.Call.Name) + len(p.Call.Args)
-			case translate.PartResult:
-				text += len(p.Result.Output)
-				for k := range p.Result.Media {
-					tokens += mediaTokens(&p.Result.Media[k])
-				}
-			case translate.PartThought: // is not repeated to the model
-			}
+			e.part(&req.Messages[i].Parts[j])
 		}
 	}
 	for i := range req.Tools {
-		text += len(req.Tools[i].Name) + len(req.Tools[i].Description) + len(req.Tools[i].Schema)
+		e.tool(&req.Tools[i], i%oneSchemaIn == 0)
 	}
-	text += len(req.Format.Schema)
-	return int64(tokens + text/bytesPerToken)
+	if g := m.Generation; !g.JSONMode || len(req.Tools) > 0 && !g.JSONWithTools {
+		takeSample(&e.sample, req.Format.Schema) // is put into words; schemas that have their own field are not counted
+	}
+	if e.schemasSkipped > 0 {
+		e.tokens += e.schemas * e.schemasSkipped / e.schemaBytes
+	}
+	return int64(e.tokens+e.schemas) + e.sample.total()
 }
 
-func mediaTokens(m *translate.Media) int {
-	kind, _, _ := strings.Cut(m.MIME, "/")
-	switch {
-	case m.URI != "":
-		return tokensPerReference
-	case kind == "image":
-		return tokensPerImage
-	case kind == "audio":
-		return len(m.Data) / audioBytesPerToken
-	case kind == "video":
-		return len(m.Data) / videoBytesPerToken
-	case m.MIME == "application/pdf":
-		return len(m.Data) / pdfBytesPerToken
-	default:
-		return len(m.Data) / bytesPerToken
+type estimate struct {
+	model  *Model
+	tokens int    // beside those of the sample
+	sample sample // of what the messages say
+
+	schemas, schemaBytes, schemasSkipped int // of the tools' schemas: the tokens and bytes of those read, the bytes of the others
+}
+
+// Of many tools only some schemas are read: those are alike, and take longer to read than texts.
+const (
+	wholeSchemas = 8 << 10 // bytes
+	oneSchemaIn  = 4       // is read then
+)
+
+func (e *estimate) part(p *translate.Part) {
+	switch p.Kind {
+	case translate.PartText:
+		takeSample(&e.sample, p.Text)
+	case translate.PartMedia:
+		e.tokens += e.model.mediaTokens(p.Media)
+	case translate.PartCall:
+		takeSample(&e.sample, p.Call.Name)
+		takeSample(&e.sample, p.Call.Args)
+		if e.model.Generation.Signatures {
+			e.tokens += len(p.Call.Signature.Value) / signaturePerToken
+		}
+	case translate.PartResult:
+		takeSample(&e.sample, p.Result.Name)
+		takeSample(&e.sample, p.Result.Output)
+		for i := range p.Result.Media {
+			e.tokens += e.model.mediaTokens(&p.Result.Media[i])
+		}
+	case translate.PartThought: // is not repeated to the model
 	}
+}
+
+func (e *estimate) tool(t *translate.Tool, chosen bool) {
+	e.tokens += tokensPerTool + textTokens(t.Name) + textTokens(t.Description)
+	schema := toolSchema(t)
+	if len(schema) == 0 {
+		return
+	}
+	e.tokens += tokensPerSchema
+	if e.schemaBytes > wholeSchemas && !chosen {
+		e.schemasSkipped += len(schema)
+		return
+	}
+	e.schemas += schemaTokens(schema)
+	e.schemaBytes += len(schema)
 }
