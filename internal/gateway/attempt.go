@@ -31,6 +31,7 @@ type attempt struct {
 
 	began    time.Time
 	hedge    bool               // a second attempt beside one that is late
+	ctx      context.Context    // the pump's
 	cancel   context.CancelFunc // ends the pump
 	patience *time.Timer        // fires when Google has been silent for too long
 	won      bool               // it answers the client: no other does
@@ -40,6 +41,10 @@ type attempt struct {
 	writer  translate.Writer
 	events  []translate.Event // understood, not yet written
 	kept    int               // bytes the writer holds for an answer that is not streamed
+
+	rest          []byte // the body that asks for the rest of a long answer, once it does
+	continuations int    // calls that did
+	shortfall     *google.Error
 }
 
 // frame is one event of Google's stream, or the end of it. The response is the receiver's until it asks for the next frame.
@@ -92,12 +97,15 @@ func (a *attempt) open(ctx context.Context) (*google.Stream, error) {
 	}
 	a.token = token
 	a.called.Store(true)
-	credential := a.lease.Credential()
+	credential, body := a.lease.Credential(), a.body.Body
+	if a.rest != nil {
+		body = a.rest
+	}
 	stream, err := a.gateway.Google.Stream(ctx, google.Call{
 		Backend: translate.Backend(credential.Backend), Model: a.model.ID, Project: credential.Project, Location: credential.Location,
-		Token: token, Body: a.body.Body, RequestID: a.record.RequestID,
+		Token: token, Body: body, RequestID: a.record.RequestID,
 	})
-	if e, ok := errors.AsType[*google.Error](err); ok && e.Unsent {
+	if e, ok := errors.AsType[*google.Error](err); ok && e.Unsent && a.rest == nil {
 		a.called.Store(false)
 	}
 	return stream, err
@@ -222,7 +230,11 @@ func (a *attempt) usage() translate.Usage {
 
 // settle ends the lease with what follows from how the attempt went.
 func (a *attempt) settle(d rotator.Decision) {
-	a.lease.Settle(rotator.Outcome{Decision: d, Called: a.called.Load(), Tokens: int64(a.usage().Prompt)})
+	o := rotator.Outcome{Decision: d, Called: a.called.Load()}
+	if a.fold != nil {
+		o.Tokens = int64(a.fold.PromptTokens())
+	}
+	a.lease.Settle(o)
 }
 
 // note puts the attempt into the record, with its outcome in a word and the HTTP status if it failed.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ func (x *exchange) race(lease *rotator.Lease, m *gemini.Model) (*attempt, *googl
 	}
 	for {
 		a, failed := r.run()
+		if failed != nil {
+			failed = a.cut(failed)
+		}
 		r.leave(a)
 		if failed == nil || len(r.running) == 0 || x.clientGone() {
 			return a, failed
@@ -55,7 +59,7 @@ func (r *race) enter(lease *rotator.Lease, hedge bool) (*attempt, *google.Error)
 	r.record.UpstreamModel = r.model.ID
 	a.body, a.fold = body, gemini.NewFold(body.place.Backend, r.request)
 	ctx, cancel := context.WithCancel(r.ctx)
-	a.cancel, a.patience = cancel, time.NewTimer(r.gateway.FirstToken)
+	a.ctx, a.cancel, a.patience = ctx, cancel, time.NewTimer(r.gateway.FirstToken)
 	r.running = append(r.running, a)
 	r.pumps.Go(func() { a.pump(ctx, r.frames) })
 	return a, nil
@@ -92,6 +96,9 @@ func (r *race) take(f frame) (over bool, failed *google.Error) {
 		return false, nil // was canceled while it handed this over
 	}
 	a.count()
+	if f.err == io.EOF && r.goOn(a) { // not errors.Is, see understand
+		return false, nil
+	}
 	if over, failed = a.understand(f); failed != nil || !over && !a.fold.Visible() {
 		return over, failed
 	}

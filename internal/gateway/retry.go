@@ -109,7 +109,7 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 		}
 		if failed == nil {
 			a.note(OutcomeAnswered, 0)
-			a.settle(rotator.Decision{})
+			a.settle(a.aftermath())
 			return rotator.Decision{}, nil
 		}
 		decision := x.judge(a, failed)

@@ -32,6 +32,7 @@ type answer struct {
 	text       string
 	calls      []plannedCall
 	finish     string
+	token      string // with which the answer goes on
 	candidates int
 	serial     uint64 // from which ids and signatures come
 	created    time.Time
@@ -191,7 +192,7 @@ func (a *answer) response(parts []part, done int, last bool) *response {
 	for i := range a.candidates {
 		one := candidate{Content: &content{Parts: parts, Role: "model"}, Index: i}
 		if last {
-			one.FinishReason = a.finish
+			one.FinishReason, one.ContinuationToken = a.finish, a.token
 			if len(a.calls) > 0 {
 				one.FinishMessage = "Model generated function call(s)."
 			}

@@ -68,9 +68,13 @@ func (j *judge) sampling() *apiError {
 // output checks length and form of the answer.
 func (j *judge) output() *apiError {
 	if most := j.config.get("maxOutputTokens"); most != nil {
-		if n := most.integer(); n < 1 || n > j.model.output {
+		limit := j.model.output
+		if j.model.continues(j.exchange.Backend) {
+			limit = longOutput
+		}
+		if n := most.integer(); n < 1 || n > limit {
 			return unable("it has a maxOutputTokens value of %d but the supported range is from 1 (inclusive) to %d (exclusive). Update the "+
-				"value and try again", n, j.model.output+1)
+				"value and try again", n, limit+1)
 		}
 		if j.model.generation >= 40 && !j.exchange.streams() && most.integer() > unaryOutput40 {
 			return invalid(fmt.Sprintf(unaryOutputMessage, unaryOutput40))

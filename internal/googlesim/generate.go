@@ -1,6 +1,7 @@
 package googlesim
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,6 +18,7 @@ func (s *Server) serveGenerate(w http.ResponseWriter, r *http.Request, c *exchan
 		return
 	}
 	a := compose(c, m, s.now())
+	a.interrupt(c, cmp.Or(int(s.callOutput.Load()), outputGemini))
 	if !c.streams() {
 		s.serveUnary(w, r, c, a.whole().encode(c.Backend, a.trace))
 		return

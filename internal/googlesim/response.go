@@ -16,6 +16,8 @@ type candidate struct {
 	FinishReason  string   `json:"finishReason,omitempty"`
 	Index         int      `json:"index"`
 	FinishMessage string   `json:"finishMessage,omitempty"`
+
+	ContinuationToken string `json:"continuationToken,omitempty"`
 }
 
 type content struct {

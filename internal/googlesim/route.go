@@ -25,6 +25,7 @@ type exchange struct {
 	record  *Call  // belongs to the log, which guards it
 	reply   *Reply // scripted, nil for the ordinary answer
 	cached  int    // tokens of the prompt
+	said    int    // bytes of the answer that earlier calls gave
 }
 
 var generateMethods = []string{"generateContent", "streamGenerateContent", "countTokens"}

@@ -51,6 +51,8 @@ type Server struct {
 	quirks   atomic.Pointer[Quirks]
 	prompts  promptCache
 
+	callOutput atomic.Int64 // see CallOutput
+
 	mu   sync.Mutex
 	http *http.Server // nil unless started
 	url  string

@@ -72,6 +72,7 @@ func (s *Server) validate(c *exchange, m *model) *apiError {
 	for _, rule := range []func(*judge) *apiError{
 		(*judge).contents, (*judge).instruction, (*judge).cache, (*judge).tools, (*judge).toolConfig, (*judge).sampling, (*judge).output,
 		(*judge).thinking, (*judge).roles, (*judge).functionTurns, (*judge).ending, (*judge).signatures,
+		(*judge).continuation,
 	} {
 		if refused := rule(j); refused != nil {
 			return refused

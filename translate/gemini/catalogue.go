@@ -51,6 +51,7 @@ type Generation struct {
 	Penalties     []translate.Backend `json:"penalties"`   // where presence and frequency penalties are no error
 	Candidates    int                 `json:"candidates"`  // answers that one request may ask for; 0 stands for 1
 	LogProbs      []translate.Backend `json:"logProbs"`    // where there are log probabilities
+	LongDecode    []translate.Backend `json:"longDecode"`  // where an answer may take several calls
 	// BuiltinsWithTools is where Google's own tools can be had beside functions.
 	BuiltinsWithTools []translate.Backend `json:"builtinsWithTools"`
 	Media             MediaTokens         `json:"media"`

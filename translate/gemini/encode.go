@@ -108,10 +108,7 @@ func (e *encoder) sampling(config *generationConfig) error {
 		config.TopP = new(leastTopP)
 	}
 	if s.MaxTokens != nil {
-		limit := *s.MaxTokens
-		if e.model.OutputLimit > 0 {
-			limit = min(limit, e.model.OutputLimit)
-		}
+		limit := e.outputLimit(*s.MaxTokens)
 		config.MaxOutputTokens = &limit
 	}
 	if s.Seed != nil {

@@ -33,6 +33,7 @@ func (f *Fold) End(dst []translate.Event) ([]translate.Event, EndState) {
 		return dst[:open], state
 	}
 	for i := range f.candidates {
+		dst = append(dst, f.candidates[i].citations...)
 		dst = f.candidates[i].cite(dst, i)
 	}
 	if len(f.candidates) == 0 { // the prompt was blocked
@@ -106,8 +107,8 @@ const (
 
 // outcomes classifies Google's finish reasons; those left out, like any future one, end an answer normally.
 var outcomes = map[string]outcome{
-	"MAX_TOKENS":   outcomeLength,
-	"CONTINUATION": outcomeLength, // Gemini 4 could go on in another request
+	"MAX_TOKENS":       outcomeLength,
+	reasonContinuation: outcomeLength,
 
 	"SAFETY":                   outcomeFilter,
 	"RECITATION":               outcomeFilter,

@@ -20,7 +20,9 @@ type Fold struct {
 	names      *names // made when the first call comes
 	tools      bool   // the request declared some
 	candidates []candidate
-	usage      UsageMetadata
+	usage      UsageMetadata   // of the call under way
+	earlier    translate.Usage // of the calls before it, see Resume
+	resuming   bool
 	blocked    bool
 	visible    bool
 }
@@ -29,12 +31,14 @@ type Fold struct {
 type candidate struct {
 	reason  string // the last finishReason
 	message string
+	token   string // see Continuation
 	calls   int
 	content bool // text, a call or media has come
 	text    transcript
 	partial *partialCall
 	// grounding is the last one: Google repeats it with more in it.
 	grounding *GroundingMetadata
+	citations []translate.Event // of the calls before the one under way
 }
 
 // NewFold starts an answer that backend b gives to req.
@@ -45,6 +49,9 @@ func NewFold(b translate.Backend, req *translate.Request) *Fold {
 // Add appends the content events of one Response to dst. They keep nothing of the Response's reused memory.
 func (f *Fold) Add(dst []translate.Event, r *Response) []translate.Event {
 	before := len(dst)
+	if f.resuming {
+		f.proceed()
+	}
 	if r.Usage.Total != 0 || r.Usage.Prompt != 0 {
 		f.usage = r.Usage // a running total; Vertex's events before the last have none
 	}
@@ -64,9 +71,20 @@ func (f *Fold) Add(dst []translate.Event, r *Response) []translate.Event {
 // Visible reports whether anything has come that a client would see, so that a failure can no longer be hidden from it.
 func (f *Fold) Visible() bool { return f.visible }
 
-// Usage is the running total, also of an answer that never ends.
+// Usage is the running total, also of an answer that never ends. The prompt of an answer that took several calls is that of the first:
+// Google counts what has been said already with the prompts of the others.
 func (f *Fold) Usage() translate.Usage {
-	u := f.usage
+	now, before := f.usage.translate(), f.earlier
+	if before == (translate.Usage{}) {
+		return now
+	}
+	before.Completion += now.Completion
+	before.Reasoning += now.Reasoning
+	before.CompletionAudio += now.CompletionAudio
+	return before
+}
+
+func (u *UsageMetadata) translate() translate.Usage {
 	completion := u.Candidates + u.Thoughts
 	if u.Prompt+u.ToolUse+u.Candidates == u.Total {
 		completion = max(u.Candidates, u.Thoughts) // some models count the thoughts as candidates' tokens already
@@ -91,6 +109,9 @@ func (f *Fold) add(dst []translate.Event, wire *Candidate) []translate.Event {
 	}
 	if wire.FinishMessage != "" {
 		c.message = wire.FinishMessage
+	}
+	if wire.ContinuationToken != "" {
+		c.token = wire.ContinuationToken
 	}
 	for i := range wire.Parts {
 		c.text.begin(kindOf(&wire.Parts[i]), i == 0)

@@ -54,9 +54,12 @@ func (t *transcript) add(text string) {
 
 func (t *transcript) atLineStart() bool { return t.bytes == 0 || t.newline }
 
+// restart has parts be counted anew from here on.
+func (t *transcript) restart() { t.parts, t.last = t.parts[:0], partNone }
+
 // offset is the code point at a byte of a part.
 func (t *transcript) offset(part, b int) int {
-	if part > 0 && part < len(t.parts) {
+	if part >= 0 && part < len(t.parts) {
 		b += t.parts[part]
 	}
 	b = min(max(b, 0), t.bytes)

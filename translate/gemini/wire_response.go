@@ -29,8 +29,10 @@ type Candidate struct {
 	Parts         []Part
 	FinishReason  string // empty: not finished, as far as this event tells
 	FinishMessage string
-	Grounding     *GroundingMetadata
-	LogProbs      *LogProbsResult
+	// ContinuationToken asks for what follows, of a very long answer.
+	ContinuationToken string
+	Grounding         *GroundingMetadata
+	LogProbs          *LogProbsResult
 }
 
 // Part is one piece of a candidate's content. A part of a kind unknown here has no field set.
@@ -251,6 +253,8 @@ func (r *Response) candidate() error {
 			c.FinishReason = r.finishReason
 		case "finishMessage":
 			c.FinishMessage, err = r.in.text("")
+		case "continuationToken":
+			c.ContinuationToken, err = r.in.text("")
 		case "groundingMetadata":
 			c.Grounding, err = optional[GroundingMetadata](&r.in)
 		case "logprobsResult":
