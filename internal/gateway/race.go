@@ -99,8 +99,12 @@ func (r *race) take(f frame) (over bool, failed *google.Error) {
 	if f.err == io.EOF && r.goOn(a) { // not errors.Is, see understand
 		return false, nil
 	}
-	if over, failed = a.understand(f); failed != nil || !over && !a.fold.Visible() {
+	if over, failed = a.understand(f); failed != nil {
 		return over, failed
+	}
+	a.lease.Taken()
+	if !over && !a.fold.Visible() {
+		return false, nil
 	}
 	r.win(a)
 	failed = a.tell(over)
