@@ -125,7 +125,7 @@ func TestSeveralAnswersAreToldApart(t *testing.T) {
 				w.Errorf("%s: %+v", name, c.Choices)
 			}
 		}
-		w.wantError(w.ask(map[string]any{"n": 2}), http.StatusBadRequest, "unsupported_value")
+		w.wantCalls("", 2)
 	})
 }
 

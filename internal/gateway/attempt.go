@@ -131,9 +131,15 @@ func (a *attempt) understand(f frame) (over bool, failed *google.Error) {
 		panic(f.panicked)
 	case f.err == io.EOF: // not errors.Is: a failure may wrap io.EOF, and is not the end of an answer
 		failed = a.end()
-		return failed == nil, failed
 	case f.err != nil:
-		return false, asFailure(f.err)
+		failed = asFailure(f.err)
+	}
+	if f.err != nil {
+		if a.ended() {
+			a.abridge()
+			failed = nil
+		}
+		return failed == nil, failed
 	}
 	a.events = a.fold.Add(a.events, f.response)
 	return false, nil
@@ -154,11 +160,40 @@ func (a *attempt) end() *google.Error {
 	return nil
 }
 
-// tell writes what has been understood, and when the answer is over its end.
-func (a *attempt) tell(over bool) *google.Error {
-	if !over {
-		return a.write(nil)
+// ended reports whether nothing that still comes would be written, but what the answer cost.
+func (a *attempt) ended() bool {
+	w, ok := a.writer.(translate.Ender)
+	if !ok {
+		return false
 	}
+	_, ended := w.Ended()
+	return ended
+}
+
+// abridge makes an end of an answer that has ended for the client but not for Google.
+func (a *attempt) abridge() {
+	if w, ok := a.writer.(translate.Ender); ok {
+		finish, _ := w.Ended()
+		a.record.FinishReason = finish.String()
+	}
+	a.events = append(a.events[:0], translate.Event{Kind: translate.EventUsage, Usage: a.fold.Usage()})
+}
+
+// tell writes what has been understood, and when the answer is over its end. What still comes of an answer that has ended for the client
+// is neither waited nor paid for, once it is known what it has cost: some of Google's services say so at the end only.
+func (a *attempt) tell(over bool) (bool, *google.Error) {
+	if !over {
+		failed := a.write(nil)
+		if failed != nil || !a.ended() || a.fold.Usage() == (translate.Usage{}) {
+			return false, failed
+		}
+		a.abridge()
+	}
+	return true, a.conclude()
+}
+
+// conclude writes the end of the answer.
+func (a *attempt) conclude() *google.Error {
 	if failed := a.write(a.finish); failed != nil {
 		return failed
 	}

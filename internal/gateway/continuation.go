@@ -38,7 +38,7 @@ func (a *attempt) cut(failed *google.Error) *google.Error {
 	if failed := a.end(); failed != nil {
 		return failed
 	}
-	return a.tell(true)
+	return a.conclude()
 }
 
 // aftermath is what follows for the account from a call that answered.

@@ -21,6 +21,7 @@ type exchange struct {
 	newWriter func() translate.Writer
 	reply     *reply
 	record    *Record
+	trace     *rotator.Trace // where the choice of accounts is noted; nil: in the record
 
 	client       string        // whose request it is
 	conversation uint64        // that it belongs to, 0 for none
@@ -60,6 +61,9 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 		return
 	}
 	request.Thinking = g.Thinking.Resolve(request.Reasoning)
+	if len(request.Safety) == 0 {
+		request.Safety = g.Safety
+	}
 
 	e := &exchange{
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
@@ -71,13 +75,24 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 	e.run(models)
 }
 
-// run tries the first model, and the others only if that has no capacity. When they have none either, the request waits for the first:
-// it is the model that was asked for.
+// run has the request answered, if it can be.
 func (x *exchange) run(models []*gemini.Model) {
 	if x.request.Stream && x.gateway.KeepAlive > 0 {
 		x.silence = time.NewTimer(x.gateway.KeepAlive)
 		defer x.silence.Stop()
 	}
+	answer := x.answer
+	if n := x.request.Sampling.Candidates; n > 1 && slices.ContainsFunc(models, func(m *gemini.Model) bool { return m.Generation.Candidates < n }) {
+		answer = func(models []*gemini.Model) *translate.Error { return x.sing(models, n) }
+	}
+	if failed := answer(models); failed != nil {
+		x.giveUp(failed)
+	}
+}
+
+// answer tries the first model, and the others only if that has no capacity. When they have none either, the request waits for the
+// first: it is the model that was asked for.
+func (x *exchange) answer(models []*gemini.Model) *translate.Error {
 	alone := len(models) == 1
 	failed, dry := x.try(models[0], alone)
 	if failed != nil && another(failed) && !alone {
@@ -86,9 +101,7 @@ func (x *exchange) run(models []*gemini.Model) {
 			failed, _ = x.try(models[0], true)
 		}
 	}
-	if failed != nil {
-		x.giveUp(failed)
-	}
+	return failed
 }
 
 func (x *exchange) clientGone() bool { return x.gone || x.ctx.Err() != nil }

@@ -44,6 +44,7 @@ type Options struct {
 	Models       []Model         // optional
 	Lessons      *gemini.Lessons // what is known about the form requests must have; optional, for gateways to share and keep
 	Thinking     translate.Thinking
+	Safety       []translate.SafetySetting // for requests that say nothing about it; optional
 
 	MaxBody int64 // bytes
 	// Attempts bounds the upstream calls of one request; AttemptsFor is how long after its start a new one may begin.

@@ -96,7 +96,7 @@ func (r *race) take(f frame) (over bool, failed *google.Error) {
 		return false, nil // was canceled while it handed this over
 	}
 	a.count()
-	if f.err == io.EOF && r.goOn(a) { // not errors.Is, see understand
+	if f.err == io.EOF && !a.ended() && r.goOn(a) { // not errors.Is, see understand
 		return false, nil
 	}
 	if over, failed = a.understand(f); failed != nil {
@@ -107,7 +107,7 @@ func (r *race) take(f frame) (over bool, failed *google.Error) {
 		return false, nil
 	}
 	r.win(a)
-	failed = a.tell(over)
+	over, failed = a.tell(over)
 	a.patience.Reset(r.gateway.Idle)
 	return over, failed
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
@@ -91,7 +92,7 @@ func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, 
 func (x *exchange) query(m *gemini.Model) rotator.Query {
 	return rotator.Query{
 		Model: m.ID, Tokens: x.tokens, Tried: &x.tried, Client: x.client, Conversation: x.conversation, Opening: x.opening,
-		Trace: &x.record.Trace,
+		Trace: cmp.Or(x.trace, &x.record.Trace),
 	}
 }
 
