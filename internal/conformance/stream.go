@@ -25,6 +25,30 @@ func CheckStream(tb testing.TB, sse []byte, includeUsage bool) Completion {
 	return s.completion()
 }
 
+// CheckBroken checks that a stream which failed on its way is one that no SDK takes for a complete answer: what came before obeys the
+// rules of any stream, some choice is not finished, and the last event is an error. It returns that event.
+func CheckBroken(tb testing.TB, sse []byte, includeUsage bool) []byte {
+	tb.Helper()
+	s := streamCheck{tb: tb, usageWanted: includeUsage}
+	events := Events(tb, sse)
+	if len(events) == 0 {
+		tb.Fatal("an empty stream")
+	}
+	chunks, last := events[:len(events)-1], events[len(events)-1]
+	for _, data := range chunks {
+		s.chunk(data)
+	}
+	open := slices.ContainsFunc(s.choices, func(c *choiceCheck) bool { return c.finish == "" })
+	if s.usage != nil || len(s.choices) > 0 && !open {
+		tb.Errorf("an error after the end of an answer:\n%s", sse)
+	}
+	var body struct{ Error map[string]any }
+	if err := json.Unmarshal(last, &body); err != nil || body.Error["message"] == nil || body.Error["type"] == nil {
+		tb.Errorf("the last event is no error object: %s", last)
+	}
+	return last
+}
+
 // Events are the data of a stream's events. A stream holds nothing but one line of data per event, and comments.
 func Events(tb testing.TB, sse []byte) [][]byte {
 	tb.Helper()

@@ -18,6 +18,8 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
 }
 
+func (r *recorder) Fatal(args ...any) { r.Fatalf("%s", fmt.Sprint(args...)) }
+
 type fatal struct{}
 
 func (r *recorder) Fatalf(format string, args ...any) {
@@ -124,6 +126,32 @@ func TestCheckStreamWantsUsageOnceAndLast(t *testing.T) {
 		"not even in JSON": strings.Replace(good, `"usage":null`, `"usage":nil`, 1),
 	} {
 		if failures := failuresOf(t, sse, true); len(failures) == 0 {
+			t.Errorf("%s: not seen", name)
+		}
+	}
+}
+
+func TestCheckBrokenWantsAnErrorAndNoEnd(t *testing.T) {
+	const failure = `data: {"error":{"message":"m","type":"server_error","param":null,"code":null}}` + "\n\n"
+	begun := strings.TrimSuffix(stream(roleDelta, textDelta), done)
+	if last := CheckBroken(t, []byte(begun+failure), false); !strings.Contains(string(last), "server_error") {
+		t.Errorf("the error is %s", last)
+	}
+	for name, sse := range map[string]string{
+		"nothing":               "",
+		"no error":              begun,
+		"an error in a list":    begun + `data: [{"error":{"message":"m","type":"t"}}]` + "\n\n",
+		"an error without type": begun + `data: {"error":{"message":"m"}}` + "\n\n",
+		"[DONE] after it":       begun + failure + done,
+		"a finish before it":    strings.TrimSuffix(stream(roleDelta, stopDelta), done) + failure,
+		"a broken chunk":        strings.Replace(begun, "012", "013", 1) + failure,
+	} {
+		r := &recorder{TB: t}
+		func() {
+			defer func() { _ = recover() }()
+			CheckBroken(r, []byte(sse), false)
+		}()
+		if len(r.failures) == 0 {
 			t.Errorf("%s: not seen", name)
 		}
 	}
