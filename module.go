@@ -17,6 +17,7 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/caddyfile"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accounts"
 	_ "github.com/gemini-proxy/caddy-gemini-proxy/internal/admin" // caddy gemini-proxy
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/fetch"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/guests"
@@ -62,6 +63,7 @@ type Handler struct {
 
 	gateway  *gateway.Gateway
 	client   *google.Client
+	fetch    *fetch.Client
 	changes  *observe.Changes
 	payers   *payers
 	shared   accounts.Hold
@@ -113,6 +115,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	pool := rotator.NewPool(candidates, h.poolOptions(policy))
+	h.fetch = fetch.New(fetch.Options{})
 	if h.gateway, err = gateway.New(h.gatewayOptions(pool)); err != nil {
 		return err
 	}
@@ -155,6 +158,7 @@ func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
 		DefaultModel: h.DefaultModel,
 		Models:       models,
 		Lessons:      h.shared.Lessons(),
+		Fetch:        h.fetch,
 		Thinking:     h.ThinkingMode(),
 		MaxBody:      h.MaxBody,
 		Attempts:     h.Retry.Attempts,
@@ -175,6 +179,9 @@ func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
 func (h *Handler) Cleanup() error {
 	if h.client != nil {
 		h.client.CloseIdleConnections()
+	}
+	if h.fetch != nil {
+		h.fetch.CloseIdleConnections()
 	}
 	if h.changes != nil {
 		h.changes.Close()

@@ -3,7 +3,6 @@
 package fetch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,19 +34,19 @@ const (
 // firstBuffer is what is set aside for a file before any of it has come, in bytes: its announced size is a promise.
 const firstBuffer = 512 << 10
 
+// userAgent is what servers are told of who asks; some refuse those who do not say where to complain.
+const userAgent = "caddy-gemini-proxy (+https://github.com/gemini-proxy/caddy-gemini-proxy)"
+
 // Options are the ways to set a Client up.
 type Options struct {
-	// UserAgent is what servers are told of who asks.
-	UserAgent string
 	// Dial opens connections, and so decides what can be reached; nil stands for Public(nil).
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Client downloads files. It is safe for concurrent use.
 type Client struct {
-	http      http.Client
-	userAgent string
-	slots     chan struct{} // one for each download under way
+	http  http.Client
+	slots chan struct{} // one for each download under way
 }
 
 // New makes a Client. It keeps no cookies and knows no credentials, and it goes through no proxy: that would look names up behind the
@@ -57,8 +56,7 @@ func New(o Options) *Client {
 		o.Dial = Public(nil).DialContext
 	}
 	return &Client{
-		userAgent: cmp.Or(o.UserAgent, "caddy-gemini-proxy"),
-		slots:     make(chan struct{}, allAtOnce),
+		slots: make(chan struct{}, allAtOnce),
 		http: http.Client{
 			CheckRedirect: redirect,
 			Transport: &http.Transport{
@@ -171,7 +169,7 @@ func (c *Client) file(ctx context.Context, address string, left *atomic.Int64) (
 	if err != nil {
 		return File{}, refusal("it is not a URL")
 	}
-	request.Header.Set("User-Agent", c.userAgent)
+	request.Header.Set("User-Agent", userAgent)
 	request.Header.Set("Accept", "image/png, image/jpeg, image/webp, image/heic, application/pdf, */*;q=0.5") // first what Google reads
 	request.Header.Set("Accept-Encoding", "identity")
 	response, err := c.http.Do(request)

@@ -39,7 +39,7 @@ func connected(t *testing.T, hosts map[string]http.HandlerFunc, test func(n *int
 	n := &internet{T: t, hosts: hosts, conns: make(chan net.Conn), closed: make(chan struct{})}
 	n.server = &http.Server{Handler: n}
 	n.served.Go(func() { _ = n.server.Serve(n) })
-	n.client = New(Options{UserAgent: "the-product/1", Dial: n.dial})
+	n.client = New(Options{Dial: n.dial})
 	defer n.served.Wait()
 	defer n.server.Close()
 	defer n.client.CloseIdleConnections()
@@ -207,7 +207,7 @@ func TestWhatIsAskedSaysWhoAsksAndNothingElse(t *testing.T) {
 			n.Fatal(err)
 		}
 	})
-	if got.Get("User-Agent") != "the-product/1" || got.Get("Accept-Encoding") != "identity" || len(got) != 3 {
+	if got.Get("User-Agent") != userAgent || got.Get("Accept-Encoding") != "identity" || len(got) != 3 {
 		t.Errorf("%v", got)
 	}
 }

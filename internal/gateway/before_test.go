@@ -472,7 +472,7 @@ func TestPoolThatCannotServeSaysWhyWithoutAskingGoogle(t *testing.T) {
 		code    string
 	}{
 		"prompt over the limit of a minute": {func(w *world) {
-			w.limits = []rotator.Limit{{Model: "*", TPM: 3}}
+			w.limits = []rotator.Limit{{Model: "*", TPM: 1}}
 		}, http.StatusRequestEntityTooLarge, "request_too_large"},
 		"model that no account may serve": {func(w *world) {
 			w.accounts[0].Models = []string{"gemini-2.5-*"}

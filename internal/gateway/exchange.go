@@ -67,8 +67,13 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 
 	e := &exchange{
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
-		reply: newReply(w, x.surface), tokens: gemini.EstimateTokens(request, models[0]), began: time.Now(), client: x.client,
+		reply: newReply(w, x.surface), client: x.client,
 	}
+	if failed := e.gather(); failed != nil {
+		e.giveUp(failed)
+		return
+	}
+	e.tokens, e.began = gemini.EstimateTokens(request, models[0]), time.Now()
 	if g.Affinity {
 		e.conversation, e.opening = conversation(request, r.Header), opening(request, r.Header, e.tokens)
 	}

@@ -37,8 +37,9 @@ type piecewise struct {
 
 func (p *piecewise) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
 
-// cannedGateway is a gateway in front of it, with one account and one attempt.
-func cannedGateway(t testing.TB, c *canned) *gateway.Gateway {
+// gateway is one in front of it, with one account and one attempt, that has seen nothing yet.
+func (c *canned) gateway(t *testing.T, catalogue *gemini.Catalogue) *gateway.Gateway {
+	t.Helper()
 	client := google.New(google.Options{Endpoints: endpoints, HTTP: c})
 	secret, err := google.ParseSecret("AIzaKey")
 	if err != nil {
@@ -55,7 +56,7 @@ func cannedGateway(t testing.TB, c *canned) *gateway.Gateway {
 	account := rotator.NewAccount(credential.ID)
 	t.Cleanup(account.Close)
 	g, err := gateway.New(gateway.Options{
-		Google: client, Catalogue: gemini.NewCatalogue(), Chat: openai.Chat{}, DefaultModel: model, Lessons: gemini.NewLessons(),
+		Google: client, Catalogue: catalogue, Chat: openai.Chat{}, DefaultModel: model, Lessons: gemini.NewLessons(),
 		Pool: rotator.NewPool([]rotator.Candidate{{Credential: credential, Account: account, Group: rotator.NewGroup()}},
 			rotator.Options{Policy: policy, Models: rotator.NewModels()}),
 		MaxBody: 1 << 20, Attempts: 1, AttemptsFor: time.Minute, FirstToken: time.Minute, Idle: time.Minute,
@@ -90,15 +91,13 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`data: {"candidates":[{"index":1,"content":{"parts":[{"text":"b"},{"inlineData":{"mimeType":"audio/L16;rate=24000","data":"AAAA"}}]},`+
 		`"finishReason":"STOP","logprobsResult":{"chosenCandidates":[{"token":"b","logProbability":-1e-9}]}},{"content":{"parts":[{"text":"a"}]},`+
 		`"finishReason":"MAX_TOKENS"}]}`), uint8(3), uint8(2))
-	google := &canned{}
-	g := cannedGateway(f, google)
-	v := conformance.NewValidator(f)
+	v, catalogue := conformance.NewValidator(f), gemini.NewCatalogue()
 	f.Fuzz(func(t *testing.T, body []byte, piece, question uint8) {
-		google.body, google.piece = body, int(piece)+1
+		google := canned{body, int(piece) + 1}
 		q := questions[int(question)%len(questions)]
 		r := request(http.MethodPost, chatPath, q+`,"messages":[{"role":"user","content":"hi"}]}`)
 		w := httptest.NewRecorder()
-		g.Route(r).Serve(w, r, known)
+		google.gateway(t, catalogue).Route(r).Serve(w, r, known)
 		a := &answer{ResponseRecorder: w}
 		switch {
 		case w.Code != http.StatusOK:

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/fetch"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
@@ -43,6 +44,7 @@ type Options struct {
 	DefaultModel string
 	Models       []Model         // optional
 	Lessons      *gemini.Lessons // what is known about the form requests must have; optional, for gateways to share and keep
+	Fetch        *fetch.Client   // downloads what clients name by URL; optional
 	Thinking     translate.Thinking
 	Safety       []translate.SafetySetting // for requests that say nothing about it; optional
 
@@ -71,6 +73,9 @@ type Gateway struct {
 
 // New makes a Gateway. Its errors are about names of models that lead nowhere.
 func New(o Options) (*Gateway, error) {
+	if o.Fetch == nil {
+		o.Fetch = fetch.New(fetch.Options{})
+	}
 	if o.Lessons == nil {
 		o.Lessons = gemini.NewLessons()
 	}

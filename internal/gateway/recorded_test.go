@@ -278,7 +278,8 @@ func (w *world) replay(r conformance.Exchange, model string) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	a := w.send(w.Context(), http.MethodPost, chatPath, string(text), true)
+	plain := strings.ReplaceAll(string(text), `"url":"https://`, `"url":"http://`) // the world's web has no certificates
+	a := w.send(w.Context(), http.MethodPost, chatPath, plain, true)
 	if why, known := refused[r.ID]; known {
 		if a.Code != http.StatusBadRequest {
 			w.Errorf("%s is accepted now, though %s", r.ID, why)

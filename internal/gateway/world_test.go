@@ -49,6 +49,7 @@ type world struct {
 	google    *googlesim.Server
 	network   *network
 	client    *google.Client
+	web       *web // where clients have their pictures
 	options   gateway.Options
 	pool      rotator.Options // beside policy and limits
 	limits    []rotator.Limit
@@ -70,6 +71,8 @@ func newWorld(t *testing.T) *world {
 		MaxBody: 1 << 20, Attempts: 4, AttemptsFor: time.Minute,
 		KeepAlive: 15 * time.Second, FirstToken: 5 * time.Minute, Idle: 2 * time.Minute,
 	}
+	w.web = newWeb()
+	w.options.Fetch = w.web.client
 	return w
 }
 
@@ -79,6 +82,7 @@ func (w *world) close() {
 	}
 	w.transport.CloseIdleConnections()
 	w.network.close()
+	w.web.close()
 }
 
 // key declares an API key, called key-<n>, of a project of its own, called project-<n>.
