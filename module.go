@@ -5,6 +5,7 @@ package geminiproxy
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -65,7 +66,7 @@ type Handler struct {
 	client   *google.Client
 	fetch    *fetch.Client
 	changes  *observe.Changes
-	payers   *payers
+	payers   *guests.Payers
 	shared   accounts.Hold
 	logger   *zap.Logger
 	timeouts sync.Once
@@ -109,8 +110,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.changes, err = observe.NewChanges(ctx); err != nil {
 		return err
 	}
-	h.payers = &payers{sources: sources, client: h.client, store: state.Store(), logger: h.logger}
-	candidates, err := h.payers.take(ctx)
+	h.payers = guests.NewPayers(sources, h.client, state.Store(), h.logger)
+	candidates, err := h.payers.Take(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.shared.Pool(pool)
-	h.payers.watch(ctx, pool)
+	h.payers.Watch(ctx, pool)
 	return nil
 }
 
@@ -188,7 +189,7 @@ func (h *Handler) Cleanup() error {
 	}
 	err := h.shared.Release()
 	if h.payers != nil {
-		err = errors.Join(err, h.payers.release())
+		err = errors.Join(err, h.payers.Release())
 	}
 	return err
 }
@@ -210,6 +211,40 @@ func (h *Handler) warnOfTimeout(r *http.Request) {
 		h.logger.Warn("the server's write timeout cuts answers off that take longer: leave it unset where models answer",
 			zap.Duration("write_timeout", time.Duration(server.WriteTimeout)))
 	}
+}
+
+// whose is who sent a request: the user whom an authentication handler has identified, else an address.
+func (h *Handler) whose(r *http.Request) gateway.Client {
+	if id := userID(r); id != "" {
+		return gateway.Client{ID: id, Identified: true}
+	}
+	return gateway.Client{ID: address(r), Identified: h.Anonymous}
+}
+
+// userID is whom an authentication handler of Caddy's has identified; empty for nobody.
+func userID(r *http.Request) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	id, _ := repl.GetString("http.auth.user.id")
+	return id
+}
+
+// perHost is how much of an IPv6 address tells one network from the next: a single host has all addresses that begin with it.
+const perHost = 64
+
+// address is where a request comes from, as Caddy knows it: the client's own address when a trusted proxy stands in between.
+func address(r *http.Request) string {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
+	}
+	if ip = ip.Unmap().WithZone(""); ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip, perHost).Masked().String()
 }
 
 // Interface guards

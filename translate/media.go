@@ -55,6 +55,7 @@ func (r *Request) Media() iter.Seq[*Media] {
 							return
 						}
 					}
+				case PartText, PartThought, PartCall: // hold none
 				}
 			}
 		}

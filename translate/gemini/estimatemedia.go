@@ -140,7 +140,7 @@ func pages(data []byte) int {
 			break
 		}
 		after := rest[i+len(page):]
-		if len(after) > 0 && !('a' <= after[0] && after[0] <= 'z' || 'A' <= after[0] && after[0] <= 'Z') &&
+		if len(after) > 0 && (after[0] < 'a' || after[0] > 'z') && (after[0] < 'A' || after[0] > 'Z') &&
 			bytes.HasSuffix(bytes.TrimRight(rest[max(0, i-16):i], " \r\n\t"), []byte("/Type")) {
 			n++
 		}

@@ -264,12 +264,12 @@ func isKeyword(key []byte) bool {
 
 // quoted is the rest of a JSON string, up to its quotation mark, escapes and all.
 func quoted(rest []byte) []byte {
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 {
+	before, _, ended := bytes.Cut(rest, []byte{'"'})
+	if !ended {
 		return rest
 	}
-	if bytes.IndexByte(rest[:end], '\\') < 0 {
-		return rest[:end]
+	if bytes.IndexByte(before, '\\') < 0 {
+		return before
 	}
 	for i := 0; i < len(rest); i++ {
 		switch rest[i] {

@@ -1,4 +1,4 @@
-package geminiproxy
+package guests
 
 import (
 	"context"
@@ -6,16 +6,16 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/gemini-proxy/caddy-gemini-proxy/caddyfile"
+	proxyconfig "github.com/gemini-proxy/caddy-gemini-proxy/caddyfile"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accounts"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
-	"github.com/gemini-proxy/caddy-gemini-proxy/internal/guests"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 )
 
-// payers is who pays for a handler's requests. It changes while the handler runs, when files of credentials do.
-type payers struct {
-	sources []caddyfile.CredentialSource
+// Payers is who pays for a handler's requests. It changes while the handler runs, when files of credentials do. It is safe for concurrent
+// use once Take has returned.
+type Payers struct {
+	sources []proxyconfig.CredentialSource
 	client  *google.Client
 	store   accounts.Store
 	logger  *zap.Logger
@@ -26,10 +26,22 @@ type payers struct {
 	released    bool
 }
 
-// take joins the credentials that the sources have now, which are configuration, to what is known about their accounts, which
-// outlives it. What was held before is for the caller to release. It holds the lock, or is the only one there is.
-func (p *payers) take(ctx context.Context) ([]rotator.Candidate, error) {
-	credentials, err := guests.Credentials(p.sources, p.client, p.logger)
+// NewPayers returns the Payers of a handler, which has nobody to pay until Take. store may be nil: nothing outlives the process then.
+func NewPayers(sources []proxyconfig.CredentialSource, client *google.Client, store accounts.Store, logger *zap.Logger) *Payers {
+	return &Payers{sources: sources, client: client, store: store, logger: logger}
+}
+
+// Take joins the credentials that the sources have now, which are configuration, to what is known about their accounts, which
+// outlives it. A handler calls it once.
+func (p *Payers) Take(ctx context.Context) ([]rotator.Candidate, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.take(ctx)
+}
+
+// take is Take again, for a caller with the lock that releases what was held before.
+func (p *Payers) take(ctx context.Context) ([]rotator.Candidate, error) {
+	credentials, err := Credentials(p.sources, p.client, p.logger)
 	if err != nil {
 		return nil, err
 	}
@@ -39,16 +51,16 @@ func (p *payers) take(ctx context.Context) ([]rotator.Candidate, error) {
 	return candidates, nil
 }
 
-// watch replaces the candidates of a pool whenever a source has other secrets, until ctx ends.
-func (p *payers) watch(ctx context.Context, pool *rotator.Pool) {
+// Watch replaces the candidates of a pool whenever a source has other secrets, until ctx ends.
+func (p *Payers) Watch(ctx context.Context, pool *rotator.Pool) {
 	for _, source := range p.sources {
-		if w, ok := source.(caddyfile.Watcher); ok {
+		if w, ok := source.(proxyconfig.Watcher); ok {
 			go w.Watch(ctx, func() { p.replace(ctx, pool) })
 		}
 	}
 }
 
-func (p *payers) replace(ctx context.Context, pool *rotator.Pool) {
+func (p *Payers) replace(ctx context.Context, pool *rotator.Pool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.released {
@@ -83,8 +95,8 @@ func without(credentials, others []*rotator.Credential) []string {
 	return labels
 }
 
-// release gives everything back. Nothing is taken afterwards.
-func (p *payers) release() error {
+// Release gives everything back. Nothing is taken afterwards.
+func (p *Payers) Release() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.released = true
