@@ -41,6 +41,7 @@ func (o *operated) operate(method, path, body string) (status int, answer string
 	if err != nil {
 		o.Fatal(err)
 	}
+	r.Close = true // a connection that is kept ends with the next reload, perhaps as it is used
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		o.Fatal(err)
