@@ -24,6 +24,7 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/guests"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/observe"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/openai"
 )
@@ -151,16 +152,21 @@ func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
 	for i, m := range h.Models {
 		models[i] = gateway.Model{Name: m.Name, Upstream: m.UpstreamName, Fallback: m.Fallback}
 	}
+	safety := make([]translate.SafetySetting, len(h.Safety))
+	for i, s := range h.Safety {
+		safety[i] = translate.SafetySetting(s)
+	}
 	return gateway.Options{
 		Pool:         pool,
 		Google:       h.client,
 		Catalogue:    gemini.NewCatalogue(),
-		Chat:         openai.Chat{},
+		Chat:         openai.Chat{Strict: h.Strict()},
 		DefaultModel: h.DefaultModel,
 		Models:       models,
 		Lessons:      h.shared.Lessons(),
 		Fetch:        h.fetch,
 		Thinking:     h.ThinkingMode(),
+		Safety:       safety,
 		MaxBody:      h.MaxBody,
 		Attempts:     h.Retry.Attempts,
 		AttemptsFor:  time.Duration(h.Retry.Duration),

@@ -67,6 +67,19 @@ type Config struct {
 	// STREAM_THINKING_AS_CONTENT `true` as well, `content`
 	Thinking string `json:"thinking,omitempty"`
 
+	// What happens to parameters of a request that cannot have their effect, such as `frequency_penalty` where a model has none:
+	//
+	// - `lenient` ignores them, and names them in the response header `x-gemini-proxy-ignored`.
+	// - `strict` refuses the request, naming the parameter, where ignoring it could change the answer.
+	//
+	// Default: `lenient`
+	Compat string `json:"compat,omitempty"`
+
+	// How Google is to filter content, for requests that say nothing about it themselves.
+	//
+	// Default: none, which leaves it to Google
+	Safety []Safety `json:"safety,omitempty"`
+
 	// Base URLs to use instead of Google's own, by service: `gemini_api`, `vertex`, `code_assist` or `oauth`.
 	Endpoints map[string]string `json:"endpoint,omitempty"`
 

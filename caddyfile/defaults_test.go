@@ -22,8 +22,8 @@ func TestDefaultsFillInWhatWasLeftOut(t *testing.T) {
 	}
 	want := `{"affinity":3600000000000,"cooldown":{"min":5000000000,"max":3600000000000},` +
 		`"retry":{"attempts":4,"duration":60000000000,"budget":20,"max_wait":10000000000,"queue":1000},` +
-		`"default_model":"gemini-3-flash-preview","surfaces":["chat"],"thinking":"auto","max_body":33554432,"keepalive":15000000000,` +
-		`"first_token_timeout":300000000000,"idle_timeout":120000000000}`
+		`"default_model":"gemini-3-flash-preview","surfaces":["chat"],"thinking":"auto","compat":"lenient","max_body":33554432,` +
+		`"keepalive":15000000000,"first_token_timeout":300000000000,"idle_timeout":120000000000}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -116,6 +116,10 @@ func TestValidateRefusesJSONThatNoCaddyfileCouldMean(t *testing.T) {
 		"cooldown upside down":         `{"cooldown": {"min": 2, "max": 1}}`,
 		"unknown surface":              `{"surfaces": ["responses"]}`,
 		"unknown thinking":             `{"thinking": "loud"}`,
+		"unknown manner":               `{"compat": "sloppy"}`,
+		"unknown harm":                 `{"safety": [{"category": "HARM_CATEGORY_RUDENESS", "threshold": "OFF"}]}`,
+		"unknown threshold":            `{"safety": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "NONE"}]}`,
+		"harm without threshold":       `{"safety": [{"category": "HARM_CATEGORY_HARASSMENT"}]}`,
 		"unknown service":              `{"endpoint": {"bing": "https://example.com"}}`,
 		"endpoint without host":        `{"endpoint": {"vertex": "https:///x"}}`,
 		"model without name":           `{"model": [{"upstream_name": "x"}]}`,

@@ -44,6 +44,8 @@ import (
 //	    }
 //	    surfaces      <names...>
 //	    thinking      auto|off|hidden|reasoning|content
+//	    compat        lenient|strict
+//	    safety        <category> <threshold>
 //
 //	    # where it goes
 //	    endpoint  gemini_api|vertex|code_assist|oauth <base_url>
@@ -62,7 +64,7 @@ import (
 //	    state storage|memory
 //	}
 //
-// The lines credentials, limit, model and endpoint may be repeated. Sources of credentials are modules in the namespace
+// The lines credentials, limit, model, safety and endpoint may be repeated. Sources of credentials are modules in the namespace
 // http.gemini_proxy.credentials, policies in http.gemini_proxy.policies, transports in http.reverse_proxy.transport, and what keeps
 // state in http.gemini_proxy.state.
 func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -74,7 +76,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		switch name {
-		case "credentials", "limit", "model", "endpoint":
+		case "credentials", "limit", "model", "safety", "endpoint":
 		default:
 			if err := seen.check(d, name); err != nil {
 				return err
@@ -112,6 +114,10 @@ func (c *Config) unmarshalSubdirective(d *caddyfile.Dispenser, name string) (err
 		c.Surfaces, err = words(d, surfaces)
 	case "thinking":
 		c.Thinking, err = word(d, thinkingNames())
+	case "compat":
+		c.Compat, err = word(d, compat)
+	case "safety":
+		err = c.unmarshalSafety(d)
 	case "endpoint":
 		err = c.unmarshalEndpoint(d)
 	case "transport":

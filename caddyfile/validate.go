@@ -16,6 +16,9 @@ import (
 // surfaces are the client protocols there are.
 var surfaces = []string{"chat"}
 
+// compat are the manners of dealing with what cannot have its effect, the default first.
+var compat = []string{"lenient", "strict"}
+
 // thinking pairs the names operators write with what they mean.
 var thinking = []struct {
 	name  string
@@ -49,6 +52,7 @@ func (c *Config) SetDefaults(getenv func(string) string) {
 	setDefault(&c.Retry.Queue, 1000)
 	setDefault(&c.DefaultModel, "gemini-3-flash-preview")
 	setDefault(&c.Thinking, defaultThinking(getenv))
+	setDefault(&c.Compat, compat[0])
 	setDefault(&c.MaxBody, 32<<20)
 	setDefault(&c.FirstTokenTimeout, caddy.Duration(5*time.Minute))
 	setDefault(&c.IdleTimeout, caddy.Duration(2*time.Minute))
@@ -90,6 +94,9 @@ func (c *Config) ThinkingMode() translate.Thinking {
 	return translate.ThinkingAuto
 }
 
+// Strict reports whether parameters that cannot have their effect are refused.
+func (c *Config) Strict() bool { return c.Compat == "strict" }
+
 // Validate checks everything but the guests, which check themselves. Fields that were left out pass.
 func (c *Config) Validate() error {
 	for i, limit := range c.Limits {
@@ -119,6 +126,14 @@ func (c *Config) Validate() error {
 		if err := checkWord("thinking", c.Thinking, thinkingNames()); err != nil {
 			return err
 		}
+	}
+	if c.Compat != "" {
+		if err := checkWord("compat", c.Compat, compat); err != nil {
+			return err
+		}
+	}
+	if err := checkSafety(c.Safety); err != nil {
+		return err
 	}
 	if err := c.Cooldown.validate(); err != nil {
 		return err
