@@ -111,8 +111,8 @@ func (a *answer) parts() []part {
 	}
 	for i, call := range a.calls {
 		p := part{FunctionCall: &functionCall{Name: call.name, Args: call.args}}
-		if i == 0 && a.thoughts > 0 || i == 0 && a.model.signs() {
-			p.ThoughtSignature = signature(a.backend, a.serial)
+		if i == 0 {
+			p.ThoughtSignature = a.callSignature()
 		}
 		if a.model.identifiesCalls() && a.backend != CodeAssist {
 			p.FunctionCall.ID = a.callID(i)
@@ -123,6 +123,14 @@ func (a *answer) parts() []part {
 		parts = append(parts, part{Text: &a.text})
 	}
 	return parts
+}
+
+// callSignature is what the first call is signed with; empty when nothing is called, or the model neither thinks nor signs.
+func (a *answer) callSignature() string {
+	if len(a.calls) == 0 || a.thoughts == 0 && !a.model.signs() {
+		return ""
+	}
+	return signature(a.backend, a.serial)
 }
 
 // callID is eight characters, as recorded answers have.

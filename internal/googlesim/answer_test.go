@@ -150,6 +150,13 @@ func TestToolLoopEndsInText(t *testing.T) {
 			t.Fatalf("%d %s\n%s", got.status, got.body, body)
 		}
 		content := decode[response](t, got.body).Candidates[0].Content
+		signed := content.Parts[0].ThoughtSignature
+		if content.Parts[0].FunctionCall == nil {
+			signed = "" // of a text
+		}
+		if all := s.Calls(Match{}); all[len(all)-1].Signature != signed {
+			t.Errorf("remembers the signature %q, gave %q", all[len(all)-1].Signature, signed)
+		}
 		contents = append(contents, encodeJSON(content))
 		var results []string
 		for _, p := range content.Parts {

@@ -22,6 +22,7 @@ type Call struct {
 	Status       int         // that was answered; 0 when the connection was broken first
 	Canceled     bool        // the client went away before the answer was complete
 	Quota        string      // that was used up and the call refused for: rpm, rpd or tpm
+	Signature    string      // the thought signature of the function calls it was answered with; empty when there were none
 }
 
 // Match says which calls are meant. Empty fields match every call; Model is a glob.
@@ -97,6 +98,13 @@ func (l *callLog) refused(c *exchange, what resource) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.record.Quota = what.String()
+}
+
+// signed notes with what the function calls of the answer are signed.
+func (l *callLog) signed(c *exchange, signature string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.record.Signature = signature
 }
 
 func (l *callLog) end(c *exchange, now time.Time, canceled bool) {

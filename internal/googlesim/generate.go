@@ -19,6 +19,7 @@ func (s *Server) serveGenerate(w http.ResponseWriter, r *http.Request, c *exchan
 	}
 	a := compose(c, m, s.now())
 	a.interrupt(c, cmp.Or(int(s.callOutput.Load()), outputGemini))
+	s.log.signed(c, a.callSignature())
 	if !c.streams() {
 		s.serveUnary(w, r, c, a.whole().encode(c.Backend, a.trace))
 		return
