@@ -1,10 +1,15 @@
 package translate
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Signature is Google's opaque thought signature, tied to the class of backend that issued it. The zero Signature is none.
 type Signature struct {
 	Origin SignatureOrigin
+	// Family is the generation of models that issued it; empty when unknown, as it is of all that clients carry.
+	Family string
 	Value  string // Google's own base64, unchanged
 }
 
@@ -20,6 +25,16 @@ const (
 
 // MaxSignature bounds a signature a client may send back, in bytes; longer ones are treated as missing.
 const MaxSignature = 32 << 10
+
+// Unsigned is what Google's documentation gives for the first call of a step whose signature is lost or never was: sent as it is.
+const Unsigned = "skip_thought_signature_validator"
+
+// standIns are what clients that know Google's API put where they have no signature: Unsigned, the other value documented for it, and both
+// in the base64 that signatures come in.
+var standIns = []string{
+	Unsigned, "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=",
+	"context_engineering_is_the_way_to_go", "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv",
+}
 
 // OriginOf is the class a backend's signatures belong to.
 func OriginOf(b Backend) SignatureOrigin {
@@ -53,22 +68,24 @@ func (s Signature) Carrier() string {
 	}
 }
 
-// ParseCarrier reads what a client sent back: one of our carriers, or a raw signature of unknown origin. Anything too long is none.
+// ParseCarrier reads what a client sent back: one of our carriers, or a raw signature of unknown origin. What is too long is none, and so
+// is what stands for a signature: whether something must stand there depends on the model, and on whether the signature can be found.
 func ParseCarrier(text string) Signature {
-	if len(text) > MaxSignature {
+	s := Signature{Value: text}
+	if rest, ours := strings.CutPrefix(text, carrierPrefix); ours {
+		origin, value, _ := strings.Cut(rest, ".")
+		s.Value = value
+		switch origin {
+		case "g":
+			s.Origin = OriginGeminiAPI
+		case "v":
+			s.Origin = OriginCloud
+		default:
+			return Signature{}
+		}
+	}
+	if s.IsZero() || len(s.Value) > MaxSignature || slices.Contains(standIns, s.Value) {
 		return Signature{}
 	}
-	rest, ours := strings.CutPrefix(text, carrierPrefix)
-	if !ours {
-		return Signature{Value: text}
-	}
-	origin, value, _ := strings.Cut(rest, ".")
-	switch origin {
-	case "g":
-		return Signature{Origin: OriginGeminiAPI, Value: value}
-	case "v":
-		return Signature{Origin: OriginCloud, Value: value}
-	default:
-		return Signature{}
-	}
+	return s
 }

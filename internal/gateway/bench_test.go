@@ -37,9 +37,10 @@ func BenchmarkChunk(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	m, _ := gemini.NewCatalogue().Find(model)
 	var (
 		response gemini.Response
-		fold     = gemini.NewFold(translate.GeminiAPI, request)
+		fold     = gemini.NewFold(translate.GeminiAPI, m, request)
 		writer   = newWriter()
 		events   []translate.Event
 		out      []byte

@@ -57,7 +57,7 @@ func (r *race) enter(lease *rotator.Lease, hedge bool) (*attempt, *google.Error)
 		return a, notEncodable(err)
 	}
 	r.record.UpstreamModel = r.model.ID
-	a.body, a.fold = body, gemini.NewFold(body.place.Backend, r.request)
+	a.body, a.fold = body, gemini.NewFold(body.place.Backend, r.model, r.request)
 	ctx, cancel := context.WithCancel(r.ctx)
 	a.ctx, a.cancel, a.patience = ctx, cancel, time.NewTimer(r.gateway.FirstToken)
 	r.running = append(r.running, a)

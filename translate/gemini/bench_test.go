@@ -15,7 +15,7 @@ var chunk = []byte(`{"candidates": [{"content": {"parts": [{"text": "**Calculati
 func BenchmarkDecodeFold(b *testing.B) {
 	var r Response
 	var events []translate.Event
-	fold := NewFold(translate.GeminiAPI, &translate.Request{})
+	fold := NewFold(translate.GeminiAPI, model(b, newest), &translate.Request{})
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := r.Decode(chunk); err != nil {

@@ -44,6 +44,7 @@ type Model struct {
 // Generation is what the models of one generation have in common.
 type Generation struct {
 	Signatures    bool                `json:"signatures"`    // calls of the current turn must carry thought signatures
+	NoSignatures  bool                `json:"noSignatures"`  // thought signatures mean nothing to them
 	JSONWithTools bool                `json:"jsonWithTools"` // JSON mode works beside functions
 	JSONMode      bool                `json:"jsonMode"`
 	ResultMedia   bool                `json:"resultMedia"` // function responses may hold pictures

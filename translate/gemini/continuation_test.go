@@ -20,7 +20,7 @@ func TestAnswerInSeveralCallsIsOneAnswer(t *testing.T) {
 		return `{"candidates":[{"content":{"parts":[{"text":"` + text + `"}]},` + finish + `"groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://a"}}],
 			"groundingSupports":[{"segment":{` + support + `},"groundingChunkIndices":[0]}]}}]}`
 	}
-	f := NewFold(translate.GeminiAPI, &translate.Request{Sampling: translate.Sampling{MaxTokens: new(1000)}})
+	f := NewFold(translate.GeminiAPI, model(t, newest), &translate.Request{Sampling: translate.Sampling{MaxTokens: new(1000)}})
 	var r Response
 	var events []translate.Event
 	add := func(payloads ...string) {
@@ -61,7 +61,7 @@ func TestAnswerInSeveralCallsIsOneAnswer(t *testing.T) {
 }
 
 func TestInterruptedAnswerCanStillEnd(t *testing.T) {
-	f := NewFold(translate.GeminiAPI, &translate.Request{Sampling: translate.Sampling{MaxTokens: new(1000)}})
+	f := NewFold(translate.GeminiAPI, model(t, newest), &translate.Request{Sampling: translate.Sampling{MaxTokens: new(1000)}})
 	var r Response
 	if err := r.Decode([]byte(interrupted("a", "dG9r", `"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2`))); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestContinuationIsOnlyWhatWasAskedFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "within a call's pieces" { // the end of the answer, which folded makes, would be the end of the call too
-			f = NewFold(translate.GeminiAPI, &translate.Request{Sampling: c.sampling})
+			f = NewFold(translate.GeminiAPI, model(t, newest), &translate.Request{Sampling: c.sampling})
 			var first Response
 			_ = first.Decode([]byte(c.payloads[0]))
 			f.Add(nil, &first)

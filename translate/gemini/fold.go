@@ -16,6 +16,7 @@ var noArgs = jsontext.Value("{}")
 // Fold turns the events of one answer into translate's events. It belongs to one answer and is not safe for concurrent use.
 type Fold struct {
 	origin     translate.SignatureOrigin
+	family     string
 	request    *translate.Request
 	names      *names // made when the first call comes
 	tools      bool   // the request declared some
@@ -41,9 +42,9 @@ type candidate struct {
 	citations []translate.Event // of the calls before the one under way
 }
 
-// NewFold starts an answer that backend b gives to req.
-func NewFold(b translate.Backend, req *translate.Request) *Fold {
-	return &Fold{origin: translate.OriginOf(b), request: req, tools: len(req.Tools) > 0}
+// NewFold starts an answer that model m on backend b gives to req.
+func NewFold(b translate.Backend, m *Model, req *translate.Request) *Fold {
+	return &Fold{origin: translate.OriginOf(b), family: m.GenerationName, request: req, tools: len(req.Tools) > 0}
 }
 
 // Add appends the content events of one Response to dst. They keep nothing of the Response's reused memory.
@@ -242,7 +243,7 @@ func (f *Fold) signature(value string) translate.Signature {
 	if value == "" {
 		return translate.Signature{}
 	}
-	return translate.Signature{Origin: f.origin, Value: value}
+	return translate.Signature{Origin: f.origin, Family: f.family, Value: value}
 }
 
 // blockedText tells why a prompt was refused; it is empty when it was not.

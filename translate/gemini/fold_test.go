@@ -49,7 +49,7 @@ func told(e translate.Event) string {
 // folded runs payloads through one Response and one Fold.
 func folded(t testing.TB, req *translate.Request, payloads ...string) (events []string, state EndState, f *Fold) {
 	t.Helper()
-	f = NewFold(translate.GeminiAPI, req)
+	f = NewFold(translate.GeminiAPI, model(t, newest), req)
 	var r Response
 	var list []translate.Event
 	for _, p := range payloads {
@@ -489,7 +489,7 @@ func TestNothingDecodedAliasesThePayload(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(payload)
-	f := NewFold(translate.Vertex, &translate.Request{})
+	f := NewFold(translate.Vertex, model(t, newest), &translate.Request{})
 	var got []string
 	for _, e := range f.Add(nil, &r) {
 		got = append(got, told(e))

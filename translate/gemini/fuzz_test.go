@@ -20,7 +20,7 @@ func FuzzFold(f *testing.F) {
 	f.Add([]byte(`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":"5","promptTokensDetails":[{"modality":"AUDIO","tokenCount":5}]}}`))
 	f.Add([]byte(`{"candidates":[{"index":2,"content":{"parts":[{"inlineData":{"data":"AA=="}}]},"groundingMetadata":{"groundingChunks":[{"web":{"uri":"u"}}],"groundingSupports":[{"segment":{"endIndex":3},"groundingChunkIndices":[0]}]}}]}`))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		fold := NewFold(translate.Vertex, &translate.Request{Tools: []translate.Tool{{Name: "f"}}})
+		fold := NewFold(translate.Vertex, model(t, newest), &translate.Request{Tools: []translate.Tool{{Name: "f"}}})
 		var r Response
 		var events []translate.Event
 		for payload := range bytes.SplitSeq(stream, []byte("\n")) {

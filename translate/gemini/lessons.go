@@ -117,7 +117,7 @@ func (l *Lessons) keys(req *translate.Request, p Place, m *Model) (keys [maxSubj
 	if req.Format.Kind != translate.FormatText {
 		add(aboutAnswer, m.ID, maphash.Bytes(l.seed, req.Format.Schema))
 	}
-	if first := firstSignature(req, p.Backend); first != "" {
+	if first := firstSignature(req, p.Backend, m); first != "" {
 		add(aboutConversation, m.ID, maphash.String(l.seed, first))
 	}
 	return keys, n
@@ -136,15 +136,15 @@ func (l *Lessons) hashTools(tools []translate.Tool) uint64 {
 }
 
 // firstSignature is the first signature of the conversation, by which it is known again when it has grown.
-func firstSignature(req *translate.Request, b translate.Backend) string {
+func firstSignature(req *translate.Request, b translate.Backend, m *Model) string {
 	for i := range req.Messages {
 		for j := range req.Messages[i].Parts {
 			p := &req.Messages[i].Parts[j]
-			if s := usableSignature(p.Signature, b); s != "" {
+			if s := usableSignature(p.Signature, b, m); s != "" {
 				return s
 			}
 			if p.Call != nil {
-				if s := usableSignature(p.Call.Signature, b); s != "" {
+				if s := usableSignature(p.Call.Signature, b, m); s != "" {
 					return s
 				}
 			}

@@ -137,7 +137,7 @@ func TestRecordedAnswersLoseNothing(t *testing.T) {
 		if rec.API == "vertex" {
 			backend = translate.Vertex
 		}
-		fold := NewFold(backend, &translate.Request{Tools: []translate.Tool{{Name: "any"}}})
+		fold := NewFold(backend, model(t, newest), &translate.Request{Tools: []translate.Tool{{Name: "any"}}})
 		var r Response
 		var got []translate.Event
 		for _, e := range events {

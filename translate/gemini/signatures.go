@@ -6,36 +6,44 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
-// unsigned is what Google's documentation gives for the first call of a step whose signature is lost or never was: sent as it is.
-const unsigned = "skip_thought_signature_validator"
+// unsigned is what the first call of a step carries for want of a signature.
+const unsigned = translate.Unsigned
 
-// usableSignature is the value to send for a signature, or nothing when the backend could not read it.
-func usableSignature(s translate.Signature, b translate.Backend) string {
-	if !s.FitsOn(b) || len(s.Value) > translate.MaxSignature || !isBase64(s.Value) {
+// usableSignature is the value to send for a signature, or nothing when the model on the backend could not read it.
+func usableSignature(s translate.Signature, b translate.Backend, m *Model) string {
+	switch {
+	case !s.FitsOn(b), m.Generation.NoSignatures, s.Family != "" && s.Family != m.GenerationName,
+		len(s.Value) > translate.MaxSignature, !isBase64(s.Value):
 		return ""
 	}
 	return s.Value
 }
 
-// isBase64 reports whether text could be base64 in the standard or the URL alphabet. Lengths that no bytes have are refused too.
+// isBase64 reports whether text could be base64 in the standard alphabet or in the URL alphabet, padded or not. Lengths that no bytes have
+// are refused too.
 func isBase64(text string) bool {
 	digits := strings.TrimRight(text, "=")
-	if len(text)-len(digits) > 2 || len(digits)%4 == 1 {
+	if padding := len(text) - len(digits); padding > 2 || padding > 0 && len(text)%4 != 0 || len(digits)%4 == 1 {
 		return false
 	}
+	var standard, url bool
 	for i := range len(digits) {
 		switch c := digits[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '+', c == '/', c == '-', c == '_':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '+', c == '/':
+			standard = true
+		case c == '-', c == '_':
+			url = true
 		default:
 			return false
 		}
 	}
-	return digits != ""
+	return digits != "" && !(standard && url)
 }
 
 // signature is usableSignature for the next of the conversation's, unless it is among those left out.
 func (t *turns) signature(s translate.Signature) string {
-	value := usableSignature(s, t.backend)
+	value := usableSignature(s, t.backend, t.model)
 	if value == "" {
 		return ""
 	}

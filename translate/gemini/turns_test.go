@@ -45,6 +45,7 @@ func TestContents(t *testing.T) {
 			want: `[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"yo"}]},
 				{"role":"user","parts":[{"text":"<system>\nbe brief\n</system>"},{"text":"go"}]}]`,
 		}, {
+			// SillyBunny#647
 			name:     "neighbours of one role are merged, their parts are not",
 			messages: []translate.Message{hi, user(text("there")), assistant(text("a")), assistant(signed("b", sig)), hi},
 			want: `[{"role":"user","parts":[{"text":"hi"},{"text":"there"}]},
@@ -284,12 +285,24 @@ func TestSignatures(t *testing.T) {
 		{"of the same backend", newest, translate.GeminiAPI, of(translate.OriginGeminiAPI, sig), sig},
 		{"of unknown origin", newest, translate.Vertex, of(translate.OriginUnknown, sig), sig},
 		{"URL alphabet", newest, translate.Vertex, of(translate.OriginCloud, "a-_z"), "a-_z"},
+		// vercel#15560, litellm#16893, CLIProxyAPI#2098, code_puppy#165
 		{"missing", newest, translate.GeminiAPI, translate.Signature{}, unsigned},
 		{"missing, model unknown", "gemini-9-muon", translate.GeminiAPI, translate.Signature{}, unsigned},
+		// LiteLLM took models for new by a substring that names no version but one
+		{"missing, model newer than any known", "gemini-4-pro", translate.GeminiAPI, translate.Signature{}, unsigned},
+		{"missing, model without a version", "gemini-flash-latest", translate.GeminiAPI, translate.Signature{}, unsigned},
+		// gemini-cli keeps the two apart, as their encryption differs
 		{"of another backend", newest, translate.GeminiAPI, of(translate.OriginCloud, sig), unsigned},
 		{"of another backend, reverse", newest, translate.CodeAssist, of(translate.OriginGeminiAPI, sig), unsigned},
+		// proxypal#146, antigravity-claude-proxy#18
+		{"another provider's", newest, translate.GeminiAPI, of(translate.OriginUnknown, "claude#"+sig), unsigned},
 		{"no base64", newest, translate.GeminiAPI, of(translate.OriginUnknown, "not base64!"), unsigned},
 		{"impossible length", newest, translate.GeminiAPI, of(translate.OriginUnknown, "abcde"), unsigned},
+		{"impossible padding", newest, translate.GeminiAPI, of(translate.OriginUnknown, "abcdef="), unsigned},
+		{"two alphabets", newest, translate.GeminiAPI, of(translate.OriginUnknown, "ab+_"), unsigned},
+		{"of the same family", newest, translate.GeminiAPI, translate.Signature{Family: "3", Value: sig}, sig},
+		{"of another family", newest, translate.GeminiAPI, translate.Signature{Family: "4", Value: sig}, unsigned},
+		{"for a model that has none", "gemma-4-31b-it", translate.GeminiAPI, of(translate.OriginGeminiAPI, sig), ""},
 		{"too long", newest, translate.GeminiAPI, of(translate.OriginUnknown, strings.Repeat("a", translate.MaxSignature+4)), unsigned},
 		{"missing, older model", older, translate.GeminiAPI, translate.Signature{}, ""},
 		{"older model", older, translate.GeminiAPI, of(translate.OriginGeminiAPI, sig), sig},
@@ -298,6 +311,7 @@ func TestSignatures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			e := encoded(t, talk(append([]translate.Message{hi}, step(tt.signature)...)...), tt.backend, tt.model)
 			got := signaturesOf(t, e)
+			// vercel#17649: a parallel call carries nothing, and nothing in its stead
 			if want := []string{tt.want, ""}; !reflect.DeepEqual(got, want) {
 				t.Errorf("signatures of the calls %q, want %q", got, want)
 			}

@@ -22,13 +22,14 @@ func (w *chatWriter) call(dst []byte, choice int, call *translate.Call) []byte {
 		}
 		return w.functionCall(dst, choice, call)
 	}
-	id, custom := w.callID(call.ID), w.freeform(call.Name)
+	call.ID = w.callID(call.ID)
+	custom := w.freeform(call.Name)
 	if !w.form.stream {
 		if index > 0 {
 			c.callList = append(c.callList, ',')
 		}
 		c.callList = append(c.callList, '{')
-		c.callList = appendCall(c.callList, id, call, custom, call.Args)
+		c.callList = appendCall(c.callList, call, custom, call.Args)
 		c.callList = append(c.callList, '}')
 		return dst
 	}
@@ -38,7 +39,7 @@ func (w *chatWriter) call(dst []byte, choice int, call *translate.Call) []byte {
 	}
 	dst = w.openCall(dst, choice, index)
 	dst = append(dst, ',')
-	dst = appendCall(dst, id, call, custom, args)
+	dst = appendCall(dst, call, custom, args)
 	dst = append(dst, "}]"...)
 	dst = w.closeDelta(dst)
 	if custom {
@@ -63,9 +64,9 @@ func (w *chatWriter) freeform(name string) bool {
 }
 
 // appendCall appends a call's members. Arguments are JSON inside a string; nil is the empty string, to which the next delta adds.
-func appendCall(dst []byte, id string, call *translate.Call, custom bool, args []byte) []byte {
+func appendCall(dst []byte, call *translate.Call, custom bool, args []byte) []byte {
 	dst = append(dst, `"id":`...)
-	dst = appendString(dst, id)
+	dst = appendString(dst, call.ID)
 	if custom {
 		dst = append(dst, `,"type":"custom","custom":{"name":`...)
 		dst = appendString(dst, call.Name)
