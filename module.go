@@ -164,6 +164,7 @@ func (h *Handler) gatewayOptions(pool *rotator.Pool) gateway.Options {
 		DefaultModel: h.DefaultModel,
 		Models:       models,
 		Lessons:      h.shared.Lessons(),
+		Signatures:   h.shared.Signatures(),
 		Fetch:        h.fetch,
 		Thinking:     h.ThinkingMode(),
 		Safety:       safety,
@@ -224,7 +225,7 @@ func (h *Handler) whose(r *http.Request) gateway.Client {
 	if id := userID(r); id != "" {
 		return gateway.Client{ID: id, Identified: true}
 	}
-	return gateway.Client{ID: address(r), Identified: h.Anonymous}
+	return gateway.Client{ID: address(r), Anonymous: true, Identified: h.Anonymous}
 }
 
 // userID is whom an authentication handler of Caddy's has identified; empty for nobody.

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/signatures"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
@@ -71,6 +72,9 @@ func (h *Hold) Affinity() *rotator.Affinity { return one(h, "affinity", rotator.
 
 // Lessons takes what is known about the form requests must have.
 func (h *Hold) Lessons() *gemini.Lessons { return one(h, "lessons", gemini.NewLessons) }
+
+// Signatures takes what calls of running conversations were signed with. It is not kept in a store: what is lost can be done without.
+func (h *Hold) Signatures() *signatures.Cache { return one(h, "signatures", signatures.NewCache) }
 
 // Keep adds what a store knows about the accounts, of those that nobody keeps there yet, and has what is learned about them written
 // there until Release. ctx bounds the loading, which takes some seconds at most; what goes wrong with it is logged, and no reason not to

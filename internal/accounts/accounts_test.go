@@ -1,6 +1,9 @@
 package accounts
 
-import "testing"
+import (
+	"errors"
+	"testing"
+)
 
 func TestAHoldGivesBackExactlyWhatItTook(t *testing.T) {
 	var running, failed Hold
@@ -79,6 +82,21 @@ func TestLessonsAreSharedByAll(t *testing.T) {
 	defer two.Release()
 	if one.Lessons() != two.Lessons() {
 		t.Error("two handlers do not share what refusals have taught")
+	}
+}
+
+func TestSignaturesOutliveAConfiguration(t *testing.T) {
+	var one, two, later Hold
+	kept := one.Signatures()
+	if two.Signatures() != kept {
+		t.Error("a new configuration begins without the signatures of running conversations")
+	}
+	if err := errors.Join(one.Release(), two.Release()); err != nil {
+		t.Fatal(err)
+	}
+	defer later.Release()
+	if later.Signatures() == kept {
+		t.Error("signatures are kept when nobody holds them any more")
 	}
 }
 

@@ -29,14 +29,17 @@ const (
 
 // rooms is every package by its path in the module; "." is the root.
 var rooms = map[string]room{
-	"rotator":          {},
-	"translate":        {other: []string{json2}},
-	"translate/gemini": {own: []string{"translate"}, other: []string{json2}},
-	"translate/openai": {own: []string{"translate"}, other: []string{json2}},
-	"internal/google":  {own: []string{"rotator", "translate", "translate/gemini"}, other: []string{json2, oauth2}},
-	"internal/fetch":   {other: []string{ssrf}},
+	"rotator":             {},
+	"translate":           {other: []string{json2}},
+	"translate/gemini":    {own: []string{"translate"}, other: []string{json2}},
+	"translate/openai":    {own: []string{"translate"}, other: []string{json2}},
+	"internal/google":     {own: []string{"rotator", "translate", "translate/gemini"}, other: []string{json2, oauth2}},
+	"internal/fetch":      {other: []string{ssrf}},
+	"internal/signatures": {own: []string{"translate"}},
 	"internal/gateway": {
-		own:   []string{"rotator", "translate", "translate/gemini", "translate/openai", "internal/fetch", "internal/google"},
+		own: []string{
+			"rotator", "translate", "translate/gemini", "translate/openai", "internal/fetch", "internal/google", "internal/signatures",
+		},
 		other: []string{json2},
 	},
 	"internal/googlesim":   {other: []string{json2}},
@@ -44,7 +47,7 @@ var rooms = map[string]room{
 	"internal/arrows":      {},
 	"internal/golden":      {},
 	"caddyfile":            {own: []string{"rotator", "translate"}, other: []string{caddy, "github.com/dustin/go-humanize"}},
-	"internal/accounts":    {own: []string{"rotator", "translate/gemini"}, other: []string{caddy, zap}},
+	"internal/accounts":    {own: []string{"rotator", "translate/gemini", "internal/signatures"}, other: []string{caddy, zap}},
 	"internal/guests": {
 		own:   []string{"caddyfile", "rotator", "translate", "translate/openai", "internal/accounts", "internal/google"},
 		other: []string{caddy, cel, certmagic, zap},
@@ -59,7 +62,7 @@ var rooms = map[string]room{
 	},
 	".": {
 		own: []string{
-			"caddyfile", "rotator", "translate/gemini", "translate/openai",
+			"caddyfile", "rotator", "translate", "translate/gemini", "translate/openai",
 			"internal/accounts", "internal/admin", "internal/fetch", "internal/gateway", "internal/google", "internal/guests",
 			"internal/observe",
 		},
@@ -74,7 +77,7 @@ var rooms = map[string]room{
 // pure packages must not link Caddy, not even through somebody else.
 var pure = []string{
 	"rotator", "translate", "translate/gemini", "translate/openai", "internal/fetch", "internal/google", "internal/gateway", "internal/googlesim",
-	"internal/conformance",
+	"internal/conformance", "internal/signatures",
 }
 
 type goPackage struct {

@@ -213,6 +213,7 @@ func (a *attempt) write(finish func(dst []byte) []byte) *google.Error {
 	dst := a.reply.buf[:0]
 	for i := range a.events {
 		dst = a.writer.Append(dst, &a.events[i])
+		a.memory.keep(&a.events[i])
 		a.kept += sizeOf(&a.events[i])
 	}
 	clear(a.events) // lets go of media

@@ -122,6 +122,7 @@ func (c *choir) tell(v verse) bool {
 		}
 		ev.Candidate = v.index
 		dst = c.writer.Append(dst, ev)
+		c.memory.keep(ev)
 	}
 	c.reply.buf = dst
 	if !c.reply.committed {

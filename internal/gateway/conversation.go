@@ -34,6 +34,7 @@ const (
 	hashText
 	hashMedia
 	hashTool
+	hashResult
 )
 
 // conversation identifies the conversation a request belongs to: by what the client calls it, else by how it begins, which is the
@@ -100,6 +101,8 @@ func (h *hasher) message(m *translate.Message) {
 		case translate.PartMedia:
 			h.text(hashMedia, p.Media.URI)
 			h.bytes(hashMedia, p.Media.Data)
+		case translate.PartResult:
+			h.bytes(hashResult, p.Result.Output)
 		default: // what the model said and did is not how a conversation begins
 		}
 	}

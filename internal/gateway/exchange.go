@@ -24,6 +24,7 @@ type exchange struct {
 	trace     *rotator.Trace // where the choice of accounts is noted; nil: in the record
 
 	client       string        // whose request it is
+	memory       *memory       // of calls' signatures; nil for what is not the client's own exchange
 	conversation uint64        // that it belongs to, 0 for none
 	opening      bool          // the conversation seems to begin here
 	model        string        // the model at hand, by Google's name; empty before the first
@@ -67,12 +68,14 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 
 	e := &exchange{
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
-		reply: newReply(w, x.surface), client: x.client,
+		reply: newReply(w, x.surface), client: x.client.ID,
 	}
 	if failed := e.gather(); failed != nil {
 		e.giveUp(failed)
 		return
 	}
+	e.memory = newMemory(g.Signatures, x.client, request)
+	e.memory.recall(models[0])
 	e.tokens, e.began = gemini.EstimateTokens(request, models[0]), time.Now()
 	if g.Affinity {
 		e.conversation, e.opening = conversation(request, r.Header), opening(request, r.Header, e.tokens)

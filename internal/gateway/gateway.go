@@ -10,6 +10,7 @@ import (
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/fetch"
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/signatures"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
@@ -44,9 +45,11 @@ type Options struct {
 	DefaultModel string
 	Models       []Model         // optional
 	Lessons      *gemini.Lessons // what is known about the form requests must have; optional, for gateways to share and keep
-	Fetch        *fetch.Client   // downloads what clients name by URL; optional
-	Thinking     translate.Thinking
-	Safety       []translate.SafetySetting // for requests that say nothing about it; optional
+	// Signatures remembers those of calls that clients do not send back; optional, for gateways to share and keep.
+	Signatures *signatures.Cache
+	Fetch      *fetch.Client // downloads what clients name by URL; optional
+	Thinking   translate.Thinking
+	Safety     []translate.SafetySetting // for requests that say nothing about it; optional
 
 	MaxBody int64 // bytes
 	// Attempts bounds the upstream calls of one request; AttemptsFor is how long after its start a new one may begin.
@@ -78,6 +81,9 @@ func New(o Options) (*Gateway, error) {
 	}
 	if o.Lessons == nil {
 		o.Lessons = gemini.NewLessons()
+	}
+	if o.Signatures == nil {
+		o.Signatures = signatures.NewCache()
 	}
 	g := &Gateway{Options: o, models: make(map[string]Model, len(o.Models))}
 	for _, m := range o.Models {

@@ -16,7 +16,7 @@ type Route struct {
 	gateway *Gateway
 	endpoint
 	argument string // the rest of the path, for endpoints below which there is one
-	client   string // Client.ID
+	client   Client
 }
 
 // endpoint is what answers a path.
@@ -69,6 +69,8 @@ type Client struct {
 	// ID tells clients apart, so that those who wait are served in turn, however much one of them asks. It may be anything, and
 	// clients that share one share a turn.
 	ID string
+	// Anonymous is set when the ID is an address, which others may share, and not a user that an authentication handler knows.
+	Anonymous bool
 	// Identified says whether the client may use the gateway: an authentication handler knows its user, or the operator serves anyone.
 	Identified bool
 }
@@ -77,7 +79,7 @@ type Client struct {
 func (x *Route) Serve(w http.ResponseWriter, r *http.Request, c Client) *Record {
 	record := newRecord(x.surface.Name())
 	w.Header().Set("X-Request-Id", record.RequestID)
-	x.client = c.ID
+	x.client = c
 	x.answer(w, r, c, record)
 	record.Duration = time.Since(record.Start)
 	return record
