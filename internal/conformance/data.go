@@ -106,11 +106,13 @@ type Exchange struct {
 	Request  json.RawMessage `json:"request"`
 }
 
-// Exchanges are the recorded requests to an endpoint, such as chat/completions, whose body is known.
+// Exchanges are the recorded requests to an endpoint, such as chat/completions, whose body is known. Without an endpoint they are all
+// that were recorded.
 func Exchanges(tb testing.TB, endpoint string) (list []Exchange) {
 	tb.Helper()
 	each(tb, "openai-recorded.jsonl.gz", func(one Exchange) {
-		if one.Endpoint == endpoint && len(one.Request) > 0 && string(one.Request) != "null" {
+		known := one.Endpoint == endpoint && len(one.Request) > 0 && string(one.Request) != "null"
+		if known || endpoint == "" {
 			list = append(list, one)
 		}
 	})

@@ -91,7 +91,7 @@ func (w *world) lastRequest() (s sent) {
 // litellm#4262: a picture by URL reaches the model as data, of the type it has and not of the one its server or name claims.
 func TestPicturesByURLAreSentAsData(t *testing.T) {
 	simulated(t, func(w *world) {
-		w.key(1)
+		w.user(1)
 		w.start()
 		w.web.paths["/jpeg.png"] = func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("Content-Type", "text/html")

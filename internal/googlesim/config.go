@@ -1,6 +1,7 @@
 package googlesim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,17 @@ const (
 	schemaMIMEMessage    = "only allowed when response_mime_type is application/json or text/x.enum"
 	unaryOutputMessage   = "max_output_tokens must be at most %d for requests that do not stream."
 	logprobsAloneMessage = "Logprobs can only be set when response_logprobs is true."
+	topKMessage          = "top_k must be positive."
+	emptyStopMessage     = "cannot be empty"
+	picturesOnlyMessage  = "Image config is not enabled for this model"
+	soundOnlyMessage     = "Speech config is not enabled for this model"
+	noThoughtsMessage    = "include_thoughts is only enabled when thinking is enabled"
+	safetyTwiceMessage   = "must not have more than one setting of a category"
+	safetyVagueMessage   = "category and threshold must be specified"
 )
+
+// toolsAndFormMessage is what is said of tools of Google's beside JSON.
+const toolsAndFormMessage = "Tool use with a response mime type: '%s' is unsupported"
 
 const (
 	schemaDepthMessage  = "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth."
@@ -38,6 +49,9 @@ func (j *judge) sampling() *apiError {
 			return field("generation_config."+snake(r.name), "%s must be in the range [%.1f, %.1f].", snake(r.name), r.least, r.most)
 		}
 	}
+	if k, given := j.config.get("topK").number(); given && k < 1 {
+		return field("generation_config.top_k", topKMessage)
+	}
 	generation := j.model.generation
 	if j.config.has("presencePenalty") || j.config.has("frequencyPenalty") {
 		if generation >= 40 || generation == 25 && j.developer() {
@@ -48,24 +62,50 @@ func (j *judge) sampling() *apiError {
 		if most := maxCandidatesBefore; n.integer() < 1 || n.integer() > most {
 			return field("generation_config.candidate_count", "candidate_count must be in the range [1, %d].", most)
 		}
-		if n.integer() > 1 && generation >= 30 {
+		if n.integer() > 1 && (generation >= 30 || j.model.gemma()) {
 			return invalid(candidatesMessage)
 		}
 	}
-	if j.config.get("responseLogprobs").isTrue() && (j.developer() && generation != 20 || generation >= 30) {
+	if j.config.get("responseLogprobs").isTrue() && (j.exchange.Backend != Vertex && generation != 20 || generation >= 30) {
 		return invalid("Logprobs is not enabled for models/" + j.model.name)
 	}
 	if j.config.has("logprobs") && !j.config.get("responseLogprobs").isTrue() {
 		return invalid(logprobsAloneMessage)
 	}
-	if n := len(j.config.get("stopSequences").list()); n > maxStopSequences {
+	return j.stops()
+}
+
+func (j *judge) stops() *apiError {
+	stops := j.config.get("stopSequences").list()
+	if n := len(stops); n > maxStopSequences {
 		return unable("it has %d stopSequence values but the supported range is from 1 (inclusive) to %d (exclusive)", n,
 			maxStopSequences+1)
+	}
+	for i, stop := range stops {
+		if stop.str() == "" {
+			return field(fmt.Sprintf("generation_config.stop_sequences[%d]", i), emptyStopMessage)
+		}
 	}
 	return nil
 }
 
-// output checks length and form of the answer.
+// safety checks what is to be let through: each category once, and said in full.
+func (j *judge) safety() *apiError {
+	seen := map[string]bool{}
+	for i, setting := range j.request.get("safetySettings").list() {
+		category, threshold := setting.get("category").str(), setting.get("threshold").str()
+		switch path := fmt.Sprintf("safety_settings[%d]", i); {
+		case strings.HasSuffix("_"+category, "_UNSPECIFIED") || strings.HasSuffix("_"+threshold, "_UNSPECIFIED") || category == "" || threshold == "":
+			return field(path, safetyVagueMessage)
+		case seen[category]:
+			return field(path, safetyTwiceMessage)
+		}
+		seen[category] = true
+	}
+	return nil
+}
+
+// output checks how long the answer may be and what it is made of.
 func (j *judge) output() *apiError {
 	if most := j.config.get("maxOutputTokens"); most != nil {
 		limit := j.model.output
@@ -85,6 +125,17 @@ func (j *judge) output() *apiError {
 			return invalid("Model does not support the requested response modalities: " + strings.ToLower(m))
 		}
 	}
+	switch { // these models answer in text
+	case j.config.has("imageConfig"):
+		return invalid(picturesOnlyMessage)
+	case j.config.has("speechConfig"):
+		return invalid(soundOnlyMessage)
+	}
+	return j.form()
+}
+
+// form checks what shape the answer is to have.
+func (j *judge) form() *apiError {
 	mime := j.config.get("responseMimeType").str()
 	if !slices.Contains([]string{"", "text/plain", "application/json", "text/x.enum"}, mime) {
 		return field("generation_config.response_mime_type", "allowed mimetypes are `text/plain`, `application/json` and `text/x.enum`.")
@@ -100,6 +151,8 @@ func (j *judge) output() *apiError {
 		return field("generation_config.response_schema", schemaMIMEMessage)
 	case formed && j.model.generation < 30 && len(declarations(j.request)) > 0:
 		return invalid("Function calling with a response mime type: '" + mime + "' is unsupported")
+	case formed && j.model.generation < 30 && len(j.request.get("tools").list()) > 0:
+		return invalid(fmt.Sprintf(toolsAndFormMessage, mime))
 	case free != nil:
 		return j.quirks.schema(free, j.jsonSchema(free, schemaDepthMessage))
 	case legacy != nil:
@@ -133,8 +186,10 @@ func (j *judge) thinking() *apiError {
 			unable("thinking_level %s is not supported by this model", level))
 	case budget != nil && (m.generation >= 40 || m.gemma()):
 		return invalid(budgetOn4Message)
-	case budget != nil && m.budget != nil:
-		return j.budget(budget.integer(), m.budget)
+	case budget != nil && budget.integer() == 0 && config.get("includeThoughts").isTrue():
+		return invalid(noThoughtsMessage)
+	case budget != nil:
+		return j.budget(budget.integer(), cmp.Or(m.budget, budget3))
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (m *model) listed() listedModel {
 // serveModels answers models.list and models.get of the Developer API.
 func (s *Server) serveModels(w http.ResponseWriter, r *http.Request, c *exchange) {
 	if c.Method == "models.get" {
-		m, found := findModel(Developer, c.Model)
+		m, found := s.quirks.Load().findModel(Developer, c.Model)
 		if !found {
 			s.refuse(w, c, modelNotFound(c))
 			return

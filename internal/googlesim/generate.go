@@ -45,7 +45,7 @@ func (s *Server) admit(c *exchange) (*model, *apiError) {
 	if refused := s.readFields(c); refused != nil {
 		return nil, refused
 	}
-	m, found := findModel(c.Backend, c.Model)
+	m, found := s.quirks.Load().findModel(c.Backend, c.Model)
 	if !found {
 		return nil, modelNotFound(c)
 	}
@@ -150,7 +150,7 @@ func (s *Server) serveCount(w http.ResponseWriter, c *exchange) {
 		s.refuse(w, c, refused)
 		return
 	}
-	if _, found := findModel(c.Backend, c.Model); !found {
+	if _, found := s.quirks.Load().findModel(c.Backend, c.Model); !found {
 		s.refuse(w, c, modelNotFound(c))
 		return
 	}

@@ -2,11 +2,18 @@ package googlesim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// jsonSchema checks a schema of the JSON dialect. Google ignores the keywords it does not know; what it cannot do without is that
-// references lead somewhere and that the whole is not too large.
+// Messages about schemas of the JSON dialect for which no answer of Google's was seen, so that their wording here is a guess.
+const (
+	keywordMessage    = "Invalid value of %s in the schema at %s"
+	schemaEnumMessage = "enum values must be numbers or strings that are not empty in the schema at %s"
+)
+
+// jsonSchema checks a schema of the JSON dialect. Google ignores the keywords it does not know; what it cannot do without is that those it
+// knows have values they can have, that references lead somewhere and end, and that the whole is not too large.
 func (j *judge) jsonSchema(schema *node, tooDeep string) *apiError {
 	if !schema.isObject() {
 		return invalid(bareMessage)
@@ -14,19 +21,13 @@ func (j *judge) jsonSchema(schema *node, tooDeep string) *apiError {
 	if schema.depth() > 2*maxSchemaDepth+1 { // each subschema is an object inside properties, $defs or a list
 		return invalid(tooDeep)
 	}
-	w := jsonSchemaWalk{root: schema}
-	if refused := w.subschema(schema, ""); refused != nil {
-		return refused
-	}
-	if w.maxItems > maxItemsTotal {
-		return invalid(bareMessage)
-	}
-	return nil
+	w := jsonSchemaWalk{judge: j, root: schema}
+	return w.subschema(schema, "")
 }
 
 type jsonSchemaWalk struct {
-	root     *node
-	maxItems int
+	judge *judge
+	root  *node
 }
 
 // Keywords that hold subschemas: under names, in a list, or one.
@@ -37,13 +38,23 @@ var (
 )
 
 func (w *jsonSchemaWalk) subschema(s *node, path string) *apiError {
+	if s == nil {
+		return nil
+	}
 	if !s.isObject() {
-		return nil // true and false are schemas too
+		return invalid(fmt.Sprintf(keywordMessage, "a subschema", path))
 	}
 	if ref := s.get("$ref").str(); ref != "" {
 		return w.reference(s, ref, path)
 	}
-	w.maxItems += s.get("maxItems").integer()
+	for _, check := range []func(*node, string) *apiError{w.shapes, w.values} {
+		if refused := check(s, path); refused != nil {
+			return refused
+		}
+	}
+	if refused := w.judge.countItems(s); refused != nil {
+		return refused
+	}
 	for _, keyword := range schemaMaps {
 		for _, p := range s.get(keyword).membersOf() {
 			if refused := w.subschema(p.value, join(path, keyword+"."+p.name)); refused != nil {
@@ -59,8 +70,50 @@ func (w *jsonSchemaWalk) subschema(s *node, path string) *apiError {
 		}
 	}
 	for _, keyword := range schemaOnes {
-		if refused := w.subschema(s.get(keyword), join(path, keyword)); refused != nil {
+		one := s.get(keyword)
+		if keyword == "additionalProperties" && one != nil && (one.kind == 't' || one.kind == 'f') {
+			continue
+		}
+		if refused := w.subschema(one, join(path, keyword)); refused != nil {
 			return refused
+		}
+	}
+	return nil
+}
+
+// shapes checks that keywords which hold others are made as they must be.
+func (w *jsonSchemaWalk) shapes(s *node, path string) *apiError {
+	for _, keyword := range schemaMaps {
+		if v := s.get(keyword); v != nil && !v.isObject() {
+			return invalid(fmt.Sprintf(keywordMessage, keyword, path))
+		}
+	}
+	for _, keyword := range append([]string{"enum", "required"}, schemaLists...) {
+		if v := s.get(keyword); v != nil && v.kind != '[' {
+			return invalid(fmt.Sprintf(keywordMessage, keyword, path))
+		}
+	}
+	for _, keyword := range []string{"description", "title", "format", "pattern"} {
+		if v := s.get(keyword); v != nil && !v.isString() {
+			return invalid(fmt.Sprintf(keywordMessage, keyword, path))
+		}
+	}
+	return nil
+}
+
+// schemaTypes are the types of JSON Schema. Google reads them in any case.
+var schemaTypes = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
+
+// values checks types and enums.
+func (w *jsonSchemaWalk) values(s *node, path string) *apiError {
+	for _, kind := range s.get("type").list() {
+		if !slices.Contains(schemaTypes, strings.ToLower(kind.str())) {
+			return invalid(fmt.Sprintf(keywordMessage, "type", path))
+		}
+	}
+	for _, v := range s.get("enum").list() {
+		if !v.isNumber() && v.str() == "" {
+			return invalid(fmt.Sprintf(schemaEnumMessage, path))
 		}
 	}
 	return nil
@@ -76,7 +129,7 @@ func (w *jsonSchemaWalk) reference(s *node, ref, path string) *apiError {
 		}
 	}
 	m := maker{root: w.root}
-	if strings.HasPrefix(ref, "#/") && m.resolve(s) == nil { // other forms name an $anchor or $id
+	if !strings.HasPrefix(ref, "#") || m.resolve(s) == nil {
 		return invalid("reference to undefined schema at " + path)
 	}
 	return nil

@@ -35,6 +35,7 @@ var (
 	budget25      = &budgetRange{0, 24576, true}
 	budget25Pro   = &budgetRange{128, 32768, false}
 	budget25Lite  = &budgetRange{512, 24576, true}
+	budget3       = &budgetRange{0, 32768, true} // of models that have levels and take budgets still
 	windowGemini  = 1_048_576
 	windowGemma   = 262_144
 	outputGemini  = 65_536
@@ -76,12 +77,13 @@ var models = []*model{
 }
 
 // findModel is the model of that name as a backend serves it.
-func findModel(b Backend, name string) (*model, bool) {
+func (q *Quirks) findModel(b Backend, name string) (*model, bool) {
 	i := slices.IndexFunc(models, func(m *model) bool { return m.name == name })
-	if i < 0 || b == CodeAssist && !models[i].assist || b == Vertex && models[i].gemma() {
+	if i < 0 {
 		return nil, false
 	}
-	return models[i], true
+	m := models[i]
+	return m, b == Developer || !m.gemma() && (b == Vertex || m.assist || q.AssistModels)
 }
 
 func (m *model) gemma() bool { return strings.HasPrefix(m.name, "gemma-") }
@@ -102,6 +104,9 @@ func (m *model) signs() bool { return m.generation >= 30 }
 
 // identifiesCalls reports whether function calls carry ids, as recorded answers of these models do.
 func (m *model) identifiesCalls() bool { return m.signs() && m.name != "gemini-3-pro-preview" }
+
+// matchesIDs reports whether results must have the ids of their calls.
+func (m *model) matchesIDs() bool { return m.generation >= 35 }
 
 // prefills reports whether a request may end with a model turn.
 func (m *model) prefills() bool { return m.generation < 36 && m.name != "gemini-3.5-flash-lite" }

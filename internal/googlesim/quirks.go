@@ -15,6 +15,8 @@ type Quirks struct {
 	Unclear bool
 	// Levels are the thinking levels of models that take others than documented, by the models' names.
 	Levels map[string][]string
+	// AssistModels has Code Assist serve every Gemini model, as it does for accounts that try them early.
+	AssistModels bool
 }
 
 // Behave gives the Server quirks, in the place of those it had.

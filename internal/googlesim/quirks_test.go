@@ -53,3 +53,18 @@ func TestQuirks(t *testing.T) {
 		}
 	}
 }
+
+// Code Assist serves few models, and more where it is told to; Gemma is none of them.
+func TestCodeAssistServesModelsEarlyWhereToldTo(t *testing.T) {
+	s := newTestServer(t, Options{})
+	s.addCloudUser("user", "p")
+	for _, early := range []bool{false, true} {
+		s.Behave(Quirks{AssistModels: early})
+		for model, want := range map[string]bool{three: true, four: early, "gemini-3.8-flash": early, gemma: false} {
+			got := s.ask(t, ruleCase{backend: CodeAssist, model: model}, talk(user(hello)))
+			if served := got.status == http.StatusOK; served != want || !served && got.status != http.StatusNotFound {
+				t.Errorf("%s, early %t: %d", model, early, got.status)
+			}
+		}
+	}
+}

@@ -2,132 +2,8 @@ package googlesim
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 )
-
-// property is a question with one function that has one property "a" of that schema.
-func property(schema string) string {
-	return params(`{"type":"OBJECT","properties":{"a":` + schema + `}}`)
-}
-
-// free is a question with one function whose parameters are in the JSON dialect.
-func free(schema string) string {
-	return functions(`{"name":"f","parametersJsonSchema":` + schema + `}`)
-}
-
-func nested(dialect func(string) string, depth int) string {
-	return dialect(strings.Repeat(`{"type":"OBJECT","properties":{"a":`, depth) + `{"type":"STRING"}` + strings.Repeat("}}", depth))
-}
-
-func schemaCases() []ruleCase {
-	const at = "GenerateContentRequest.tools[0].function_declarations[0].parameters"
-	text := property(`{"type":"STRING"}`)
-	list := func(most int) string {
-		return fmt.Sprintf(`{"type":"ARRAY","items":{"type":"STRING"},"maxItems":%d}`, most)
-	}
-	return []ruleCase{
-		{
-			"additionalProperties", "", two, params(`{"type":"OBJECT","additionalProperties":false}`),
-			free(`{"type":"object","additionalProperties":false}`),
-			`Unknown name "additionalProperties" at 'tools[0].function_declarations[0].parameters': Cannot find field.`,
-		},
-		{
-			"$schema", "", two, params(`{"$schema":"x","type":"OBJECT"}`), free(`{"$schema":"x","type":"object"}`),
-			`Unknown name "$schema"`,
-		},
-		{
-			"properties of a string", "", two, property(`{"type":"STRING","properties":{"b":{"type":"STRING"}}}`), text,
-			at + ".properties[a].properties: only allowed for OBJECT type",
-		},
-		{
-			"object without properties", "", two, params(`{"type":"OBJECT","properties":{"go_back":{"type":"OBJECT","properties":{}}}}`),
-			params(`{"type":"OBJECT","properties":{}}`), at + `.properties["go_back"].properties: should be non-empty for OBJECT type`,
-		},
-		{
-			"array without items", "", two, property(`{"type":"ARRAY"}`), property(`{"type":"ARRAY","items":{"type":"STRING"}}`),
-			at + ".properties[a].items: missing field",
-		},
-		{"items of a string", "", two, property(`{"type":"STRING","items":{"type":"STRING"}}`), text, "only allowed for ARRAY type"},
-		{
-			"empty enum value", "", two, property(`{"type":"STRING","enum":[""]}`), property(`{"type":"STRING","enum":["x"]}`),
-			at + ".properties[a].enum[0]: cannot be empty",
-		},
-		{
-			"enum of numbers", "", two, property(`{"type":"INTEGER","enum":[1]}`),
-			free(`{"properties":{"a":{"type":"integer","enum":[1]}}}`),
-			`properties[0].value.enum[0]' (TYPE_STRING), 1`,
-		},
-		{
-			"enum of an integer", "", two, property(`{"type":"INTEGER","enum":["1"]}`), property(`{"type":"STRING","enum":["1"]}`),
-			"enum: only allowed for STRING type",
-		},
-		{
-			"required but not there", "", two, params(`{"type":"OBJECT","properties":{"a":{"type":"STRING"}},"required":["b"]}`),
-			params(`{"type":"OBJECT","properties":{"a":{"type":"STRING"}},"required":["a"]}`),
-			at + ".required[0]: property is not defined",
-		},
-		{
-			"any_of with more on Vertex", Vertex, two, property(`{"description":"x","anyOf":[{"type":"STRING"}]}`),
-			property(`{"anyOf":[{"type":"STRING"}]}`),
-			"Unable to submit request because `f` functionDeclaration `parameters.a` schema specified other fields alongside any_of. When " +
-				"using any_of, it must be the only field set.",
-		},
-		{
-			"no type on Vertex", Vertex, two, property(`{"description":"x"}`), text,
-			"Unable to submit request because `f` functionDeclaration `parameters.a` schema didn't specify the schema type field",
-		},
-		{
-			"format of a string", "", two, property(`{"type":"STRING","format":"email"}`),
-			property(`{"type":"STRING","format":"date-time"}`),
-			"only 'enum' and 'date-time' are supported for STRING type",
-		},
-		{
-			"parameters that are a string", "", two, params(`{"type":"STRING"}`), params(object),
-			"`parameters` schema should be of type OBJECT",
-		},
-		{
-			"$ref with company", "", three, free(`{"$defs":{"Q":{}},"properties":{"a":{"$ref":"#/$defs/Q","type":"object"}}}`),
-			free(`{"$defs":{"Q":{}},"properties":{"a":{"$ref":"#/$defs/Q","description":"x"}}}`),
-			"$ref 'Q' was set alongside unsupported fields. If a schema node has $ref set, then only description and default can be set alongside it",
-		},
-		{
-			"$ref to nothing", "", three, free(`{"properties":{"a":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/Q"}]}}}`),
-			free(`{"properties":{"a":{"anyOf":[{"type":"null"},{"$ref":"#"}]}}}`),
-			"reference to undefined schema at properties.a.anyOf.1",
-		},
-		{"deep parameters", "", three, nested(params, 33), nested(params, 32), functionDepthMessage},
-		{"deep parameters in JSON Schema", "", three, nested(free, 33), nested(free, 32), functionDepthMessage},
-		{
-			"deep response schema", "", three, config(`"responseMimeType":"application/json","responseJsonSchema":` + nested(asIs, 33)),
-			config(`"responseMimeType":"application/json","responseJsonSchema":` + nested(asIs, 5)),
-			"A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth.",
-		},
-		{
-			"option of any_of", "", two, property(`{"anyOf":[{"type":"STRING"},{"type":"ARRAY"}]}`),
-			property(`{"anyOf":[{"type":"STRING"},{"type":"NULL"}]}`), at + ".properties[a].any_of[1].items: missing field",
-		},
-		{
-			"deep in items", "", two, property(`{"type":"ARRAY","items":{"type":"ARRAY"}}`),
-			property(`{"type":"ARRAY","items":{"type":"ARRAY","items":{"type":"NUMBER"}}}`), at + ".properties[a].items.items: missing field",
-		},
-		{
-			"$ref to nothing in a list of types", "", three, free(`{"type":"array","items":{"$ref":"#/$defs/Q"}}`),
-			free(`{"type":"array","items":{"$ref":"#/$defs/Q"},"$defs":{"Q":true}}`), "reference to undefined schema at items",
-		},
-		{
-			"many items", "", three, params(`{"type":"OBJECT","properties":{"a":` + list(500) + `,"b":` + list(461) + `}}`),
-			params(`{"type":"OBJECT","properties":{"a":` + list(500) + `,"b":` + list(460) + `}}`), bareMessage,
-		},
-		{
-			"many items in JSON Schema", "", three, free(`{"properties":{"a":` + list(961) + `}}`),
-			free(`{"properties":{"a":` + list(960) + `}}`), bareMessage,
-		},
-		{"JSON Schema that is none", "", three, free(`"x"`), free(`{}`), bareMessage},
-	}
-}
-
-func asIs(schema string) string { return schema }
 
 func configCases() []ruleCase {
 	level := func(l string) string { return config(`"thinkingConfig":{"thinkingLevel":"` + l + `"}`) }
@@ -143,6 +19,52 @@ func configCases() []ruleCase {
 		{"penalty on 2.5", "", two, config(`"presencePenalty":1`), talk(user(hello)), penaltyMessage},
 		{"penalty on 4", "", four, config(`"frequencyPenalty":1`), config(`"temperature":1`), penaltyMessage},
 		{"penalty on 4 of Vertex", Vertex, four, config(`"frequencyPenalty":1`), config(`"topP":1`), penaltyMessage},
+		{"two candidates of Gemma", "", gemma, config(`"candidateCount":2`), config(`"candidateCount":1`), candidatesMessage},
+		{"no top_k", "", two, config(`"topK":0`), config(`"topK":1`), "* GenerateContentRequest.generation_config.top_k: " + topKMessage},
+		{
+			"stop sequence that is empty", "", two, config(`"stopSequences":["a",""]`), config(`"stopSequences":["a"," "]`),
+			"* GenerateContentRequest.generation_config.stop_sequences[1]: cannot be empty",
+		},
+		{
+			"a category twice", "", two,
+			with(`"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"},{"category":1,"threshold":"BLOCK_NONE"}]`),
+			with(`"safetySettings":[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"OFF"},{"category":2,"threshold":"OFF"}]`),
+			"* GenerateContentRequest.safety_settings[1]: " + safetyTwiceMessage,
+		},
+		{
+			"no category", "", two, with(`"safetySettings":[{"threshold":"OFF"}]`), with(`"safetySettings":[{"category":1,"threshold":1}]`),
+			"* GenerateContentRequest.safety_settings[0]: " + safetyVagueMessage,
+		},
+		{
+			"category left open", Vertex, two, with(`"safetySettings":[{"category":0,"threshold":"OFF"}]`), with(`"safetySettings":[]`),
+			safetyVagueMessage,
+		},
+		{
+			"no threshold", "", two, with(`"safetySettings":[{"category":1}]`), with(`"safetySettings":[{"category":1,"threshold":2}]`),
+			safetyVagueMessage,
+		},
+		{
+			"threshold left open", "", two, with(`"safetySettings":[{"category":1,"threshold":0}]`), talk(user(hello)), safetyVagueMessage,
+		},
+		{
+			"unknown threshold", "", two, with(`"safetySettings":[{"category":1,"threshold":"BLOCK_ALL"}]`), talk(user(hello)),
+			`Invalid value at 'safety_settings[0].threshold'`,
+		},
+		{"aspect of no picture", "", three, config(`"imageConfig":{"aspectRatio":"1:1"}`), talk(user(hello)), picturesOnlyMessage},
+		{"voice of no sound", "", three, config(`"speechConfig":{"languageCode":"en-US"}`), talk(user(hello)), soundOnlyMessage},
+		{
+			"JSON with search before 3", "", two, with(`"generationConfig":{` + shape + `},"tools":[{"googleSearch":{}}]`),
+			with(`"generationConfig":{"responseMimeType":"text/plain"},"tools":[{"googleSearch":{}}]`),
+			"Tool use with a response mime type: 'application/json' is unsupported",
+		},
+		{
+			"thoughts of a model that does not think", "", two, config(`"thinkingConfig":{"thinkingBudget":0,"includeThoughts":true}`),
+			config(`"thinkingConfig":{"thinkingBudget":0,"includeThoughts":false}`), noThoughtsMessage,
+		},
+		{"budget below dynamic", "", two, budget(-2), budget(-1), "The thinking budget (-2) is invalid."},
+		{"budget below dynamic on 3", "", three, budget(-2), budget(0), "The thinking budget (-2) is invalid."},
+		{"budget beyond on 3", "", three, budget(32769), budget(32768), "Please choose a value between 0 and 32768."},
+		{"logprobs on Code Assist", CodeAssist, two, config(`"responseLogprobs":true`), talk(user(hello)), "Logprobs is not enabled for"},
 		{"two candidates from 3 on", "", three, config(`"candidateCount":2`), config(`"candidateCount":1`), candidatesMessage},
 		{
 			"nine candidates", "", two, config(`"candidateCount":9`), config(`"candidateCount":8`),
@@ -254,7 +176,7 @@ func TestCallIDsAreAcceptedWhereTheOptionSaysSo(t *testing.T) {
 
 // FuzzValidate checks that no body, however odd, brings the simulator down.
 func FuzzValidate(f *testing.F) {
-	for _, group := range [][]ruleCase{fieldCases(), turnCases(), signatureCases(), toolCases(), schemaCases(), configCases()} {
+	for _, group := range [][]ruleCase{fieldCases(), turnCases(), signatureCases(), toolCases(), schemaCases(), jsonSchemaCases(), configCases(), partCases()} {
 		for _, one := range group {
 			f.Add(one.bad)
 			f.Add(one.good)

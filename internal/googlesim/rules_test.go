@@ -27,6 +27,7 @@ const (
 	idful = "gemini-3.5-flash" // matches call ids
 	late  = "gemini-3.6-flash" // takes no prefill
 	four  = "gemini-4-argon"
+	gemma = "gemma-4-31b-it"
 )
 
 // with is a plain question with more fields.
@@ -67,7 +68,7 @@ const (
 
 // TestForbiddenRequestsGetGooglesWords checks each rule on a request that breaks it and one that just keeps it.
 func TestForbiddenRequestsGetGooglesWords(t *testing.T) {
-	for _, group := range [][]ruleCase{fieldCases(), turnCases(), signatureCases(), toolCases(), schemaCases(), configCases()} {
+	for _, group := range [][]ruleCase{fieldCases(), turnCases(), signatureCases(), toolCases(), schemaCases(), jsonSchemaCases(), configCases(), partCases()} {
 		for _, one := range group {
 			t.Run(one.name, func(t *testing.T) {
 				s := newTestServer(t, Options{})
@@ -240,7 +241,7 @@ func turnCases() []ruleCase {
 			talk(user(`{"inlineData":{"mimeType":"text/csv","data":"AA=="}}`)), "Unsupported MIME type: image/svg+xml",
 		},
 		{
-			"system instruction for Gemma", "", "gemma-4-31b-it", with(`"systemInstruction":{"parts":[{"text":"x"}]}`), talk(user(hello)),
+			"system instruction for Gemma", "", gemma, with(`"systemInstruction":{"parts":[{"text":"x"}]}`), talk(user(hello)),
 			"Developer instruction is not enabled for models/gemma-4-31b-it",
 		},
 		{
@@ -318,6 +319,9 @@ func toolCases() []ruleCase {
 		return functions(strings.Join(all, ","))
 	}
 	f := `"tools":[{"functionDeclarations":[{"name":"f"}]}]`
+	mixed := func(mode string) string {
+		return with(`"tools":[{"googleSearch":{}},{"functionDeclarations":[{"name":"f"}]}],"toolConfig":{"functionCallingConfig":{"mode":"` + mode + `"}}`)
+	}
 	return []ruleCase{
 		{
 			"name with a blank", "", two, functions(`{"name":"a b"}`), functions(`{"name":"a.b:c-d"}`),
@@ -349,16 +353,42 @@ func toolCases() []ruleCase {
 		},
 		{
 			"search and functions without leave", "", three, with(`"tools":[{"googleSearch":{}},{"functionDeclarations":[{"name":"f"}]}]`),
-			with(`"tools":[{"googleSearch":{}},{"functionDeclarations":[{"name":"f"}]}],"toolConfig":{"includeServerSideToolInvocations":true}`),
+			with(`"tools":[{"googleSearch":{}},{"functionDeclarations":[{"name":"f"}]}],"toolConfig":{"includeServerSideToolInvocations":true,` +
+				`"functionCallingConfig":{"mode":"VALIDATED"}}`),
 			"include_server_side_tool_invocations",
+		},
+		{
+			"search and functions in mode AUTO", Vertex, three, mixed("AUTO"), mixed("VALIDATED"), mixedModeMessage,
+		},
+		{
+			"search and functions on Code Assist", CodeAssist, three, mixed("VALIDATED"), with(f), "Built-in tools ({google_search}) and Custom " +
+				"tools (Function Calling) cannot be combined",
+		},
+		{
+			"tool that is none", "", two, with(`"tools":[{}]`), with(`"tools":[]`),
+			"* GenerateContentRequest.tools[0].tool_type: required one_of 'tool_type' must have one initialized field",
+		},
+		{"tool without functions", "", two, with(`"tools":[{"functionDeclarations":[]}]`), with(f), "tools[0].tool_type"},
+		{
+			"search of the first kind", "", two, with(`"tools":[{"googleSearchRetrieval":{}}]`), with(`"tools":[{"googleSearch":{}}]`),
+			"google_search_retrieval is not supported. Please use google_search tool instead.",
+		},
+		{
+			"long name on Vertex", Vertex, two, functions(`{"name":"` + strings.Repeat("a", 65) + `"}`),
+			functions(`{"name":"` + strings.Repeat("a", 64) + `"}`), "Invalid function name.",
+		},
+		{"name with a colon on Code Assist", CodeAssist, two, functions(`{"name":"a:b"}`), functions(`{"name":"a.b"}`), "Invalid function name."},
+		{
+			"names nobody declared", "", two, with(f + `,"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f","g"]}}`),
+			with(f + `,"toolConfig":{"functionCallingConfig":{"mode":"VALIDATED","allowedFunctionNames":["f"]}}`), undeclaredNameMessage,
 		},
 		{
 			"names with AUTO", "", two, with(f + `,"toolConfig":{"functionCallingConfig":{"mode":"AUTO","allowedFunctionNames":["f"]}}`),
 			with(f + `,"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f"]}}`), namesWithoutAnyMessage,
 		},
 		{
-			"ANY without functions", "", two, with(`"toolConfig":{"functionCallingConfig":{"mode":"ANY"}}`),
-			with(`"toolConfig":{"functionCallingConfig":{"mode":"NONE"}}`),
+			"mode without functions", "", two, with(`"toolConfig":{"functionCallingConfig":{"mode":"AUTO"}}`),
+			with(`"toolConfig":{"retrievalConfig":{"languageCode":"en"}}`),
 			"Function calling config is set without function_declarations.",
 		},
 	}

@@ -23,7 +23,6 @@ const rootPlace = "parameters"
 type schemaWalk struct {
 	judge    *judge
 	function string // whose parameters these are; empty for a response schema
-	maxItems int
 }
 
 // root checks a schema and all in it.
@@ -37,7 +36,12 @@ func (w *schemaWalk) root(schema *node, path, tooDeep string) *apiError {
 	if refused := w.schema(schema, path, rootPlace); refused != nil {
 		return refused
 	}
-	if w.maxItems > maxItemsTotal {
+	return nil
+}
+
+// countItems adds to the sum that Google limits: it is the request's, not one schema's.
+func (j *judge) countItems(schema *node) *apiError {
+	if j.maxItems += schema.get("maxItems").integer(); j.maxItems > maxItemsTotal {
 		return invalid(bareMessage)
 	}
 	return nil
@@ -88,7 +92,9 @@ func (w *schemaWalk) schema(s *node, path, place string) *apiError {
 	if refused := w.values(s, path, kind); refused != nil {
 		return refused
 	}
-	w.maxItems += s.get("maxItems").integer()
+	if refused := w.judge.countItems(s); refused != nil {
+		return refused
+	}
 	for _, p := range s.get("properties").membersOf() {
 		if refused := w.schema(p.value, path+".properties["+key(p.name)+"]", place+"."+p.name); refused != nil {
 			return refused

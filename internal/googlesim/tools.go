@@ -11,31 +11,57 @@ const (
 	tooManyFunctionsMessage = "at most %d function declarations are allowed"
 	bothParametersMessage   = "only one of parameters and parameters_json_schema can be set"
 	namesWithoutAnyMessage  = "Allowed function names can only be set when the function calling mode is ANY or VALIDATED."
+	undeclaredNameMessage   = "Allowed function names must be names of function declarations."
+	mixedModeMessage        = "Built-in tools with Function calling need the function calling mode VALIDATED, ANY or NONE."
+)
+
+// Messages about tools as reported.
+const (
+	functionNameMessage = "[FIELD_INVALID] Invalid function name. Must start with a letter or an underscore. Must be " +
+		"alphameric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 128."
+	emptyToolMessage = "required one_of 'tool_type' must have one initialized field"
+	retrievalMessage = "google_search_retrieval is not supported. Please use google_search tool instead."
+	mixedMessage     = "Built-in tools ({%s}) and Custom tools (Function Calling) cannot be combined"
 )
 
 const maxFunctions = 512
 
-// functionName is what the Developer API and newer Vertex AI take as a function's name.
-var functionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$`)
+// What function names may be, on the Developer API and on older deployments of the others.
+var (
+	functionName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$`)
+	cloudFunctionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
+)
+
+func (j *judge) functionName(name string) bool {
+	if j.developer() {
+		return functionName.MatchString(name)
+	}
+	return cloudFunctionName.MatchString(name)
+}
 
 const functionDepthMessage = "FunctionDeclaration in the request exceeds the maximum allowed nesting depth"
 
 // tools checks what the model may call.
 func (j *judge) tools() *apiError {
 	seen := map[string]bool{}
-	native := 0
+	native := ""
 	for i, tool := range j.request.get("tools").list() {
+		if len(tool.members) == 0 || tool.has("functionDeclarations") && len(tool.get("functionDeclarations").list()) == 0 {
+			return field(fmt.Sprintf("tools[%d].tool_type", i), emptyToolMessage)
+		}
+		if tool.has("googleSearchRetrieval") {
+			return invalid(retrievalMessage)
+		}
 		for _, m := range tool.members {
 			if m.name != "functionDeclarations" && m.name != "mcpServers" {
-				native++
+				native = snake(m.name)
 			}
 		}
 		for k, d := range tool.get("functionDeclarations").list() {
 			path := fmt.Sprintf("tools[%d].function_declarations[%d]", i, k)
 			name := d.get("name").str()
-			if !functionName.MatchString(name) {
-				return field(path+".name", "[FIELD_INVALID] Invalid function name. Must start with a letter or an underscore. Must be "+
-					"alphameric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 128.")
+			if !j.functionName(name) {
+				return field(path+".name", functionNameMessage)
 			}
 			if seen[name] {
 				return invalid("Duplicate function declaration found: " + name)
@@ -49,7 +75,10 @@ func (j *judge) tools() *apiError {
 	if len(seen) > maxFunctions {
 		return field("tools", tooManyFunctionsMessage, maxFunctions)
 	}
-	return j.mixed(native > 0, len(seen) > 0)
+	if native == "" || len(seen) == 0 {
+		return nil
+	}
+	return j.mixed(native)
 }
 
 func (j *judge) function(d *node, path string) *apiError {
@@ -74,18 +103,19 @@ func (j *judge) function(d *node, path string) *apiError {
 	return nil
 }
 
-// mixed checks that Google's own tools and functions are together only where the model can do that.
-func (j *judge) mixed(native, functions bool) *apiError {
-	if !native || !functions {
-		return nil
-	}
-	if j.model.generation < 30 {
+// mixed checks that functions and a tool of Google's own are together only where the model can do that.
+func (j *judge) mixed(native string) *apiError {
+	switch {
+	case j.model.generation < 30:
 		return j.either(
 			invalid("Tool use with function calling is unsupported"),
 			invalid("Multiple tools are supported only when they are all search tools."))
-	}
-	if j.developer() && !j.request.at("toolConfig", "includeServerSideToolInvocations").isTrue() {
+	case j.exchange.Backend == CodeAssist:
+		return invalid(fmt.Sprintf(mixedMessage, native))
+	case j.developer() && !j.request.at("toolConfig", "includeServerSideToolInvocations").isTrue():
 		return invalid("Please enable tool_config.include_server_side_tool_invocations to use Built-in tools with Function calling.")
+	case !slices.Contains([]string{"VALIDATED", "ANY", "NONE"}, j.request.at("toolConfig", "functionCallingConfig", "mode").str()):
+		return invalid(mixedModeMessage)
 	}
 	return nil
 }
@@ -93,12 +123,20 @@ func (j *judge) mixed(native, functions bool) *apiError {
 // toolConfig checks which tools the model must call.
 func (j *judge) toolConfig() *apiError {
 	choice := j.request.at("toolConfig", "functionCallingConfig")
-	mode := choice.get("mode").str()
-	if len(choice.get("allowedFunctionNames").list()) > 0 && !slices.Contains([]string{"ANY", "VALIDATED"}, mode) {
+	if choice == nil {
+		return nil
+	}
+	names, declared := choice.get("allowedFunctionNames").list(), declarations(j.request)
+	if len(names) > 0 && !slices.Contains([]string{"ANY", "VALIDATED"}, choice.get("mode").str()) {
 		return invalid(namesWithoutAnyMessage)
 	}
-	if mode == "ANY" && len(declarations(j.request)) == 0 {
+	if len(declared) == 0 {
 		return invalid("Function calling config is set without function_declarations.")
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(declared, func(d declaration) bool { return d.name == name.str() }) {
+			return invalid(undeclaredNameMessage)
+		}
 	}
 	return nil
 }

@@ -3,15 +3,16 @@ package googlesim
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Messages about turns that Google's documentation does not quote, so that their wording here is a guess.
 const (
-	firstTurnMessage     = "Please ensure that multiturn requests start with a user turn."
-	idMismatchMessage    = "Please ensure that the id and name of each function response match those of its function call."
-	nameMismatchMessage  = "Please ensure that function responses have the names of their function calls, in the same order."
-	mediaResponseMessage = "Multimodal function responses are not supported for this model."
+	firstTurnMessage    = "Please ensure that multiturn requests start with a user turn."
+	idMismatchMessage   = "Please ensure that the id and name of each function response match those of its function call."
+	nameMismatchMessage = "Please ensure that function responses have the names of their function calls, in the same order."
+	userCallsMessage    = "Please ensure that function calls are in turns of the model's."
+	modelResultsMessage = "Please ensure that function responses are in turns of the user's."
+	sameIDMessage       = "Please ensure that the function calls of a turn have different ids."
 )
 
 // Messages about turns as recorded or reported.
@@ -22,6 +23,8 @@ const (
 	callOrderMessage = "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
 	answerMessage    = "Please ensure that function response turn comes immediately after a function call turn."
 	endingMessage    = "Requests ending with a model turn are not supported."
+	textMessage      = "Unable to submit request because it must have a text parameter. Add a text parameter and try again. Learn more: " +
+		"https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini"
 )
 
 // contentTurn is one content, or several in a row of the same role, which count as one.
@@ -41,12 +44,6 @@ func (t *contentTurn) with(name string) []placedPart {
 	return slices.DeleteFunc(slices.Clone(t.parts), func(p placedPart) bool { return !p.has(name) })
 }
 
-// dataFields are those of which a part has one.
-var dataFields = []string{
-	"text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult", "toolCall",
-	"toolResponse",
-}
-
 // contents checks that there is something to answer, and that each part is something.
 func (j *judge) contents() *apiError {
 	contents := j.request.get("contents").list()
@@ -63,68 +60,9 @@ func (j *judge) contents() *apiError {
 				return refused
 			}
 		}
-		if !j.developer() && c.get("role").str() != "model" && len(parts) == 1 && parts[0].has("text") &&
-			parts[0].get("text").str() == "" {
-			return invalid("Unable to submit request because it must have a text parameter. Add a text parameter and try again. Learn more: " +
-				"https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/gemini")
+		if !j.developer() && c.get("role").str() != "model" && !slices.ContainsFunc(parts, speaks) {
+			return invalid(textMessage)
 		}
-	}
-	return nil
-}
-
-func (j *judge) part(p *node, path string) *apiError {
-	// Google sends parts that hold nothing but a signature, and takes them back.
-	if !p.has("thoughtSignature") && !slices.ContainsFunc(dataFields, p.has) {
-		return field(path+".data", "required oneof field 'data' must have one initialized field")
-	}
-	for _, name := range []string{"functionCall", "functionResponse"} {
-		if f := p.get(name); f != nil && f.get("name").str() == "" {
-			return invalid(fmt.Sprintf("GenerateContentRequest.%s.%s.name: Name cannot be empty.", path, snake(name)))
-		}
-	}
-	if j.model.generation < 30 && len(p.at("functionResponse", "parts").list()) > 0 {
-		return invalid(mediaResponseMessage)
-	}
-	for _, blob := range append(p.at("functionResponse", "parts").list(), p) {
-		mime := blob.at("inlineData", "mimeType").str()
-		if blob.has("inlineData") && !supportedMIME(mime) {
-			return invalid("Unsupported MIME type: " + mime)
-		}
-	}
-	return nil
-}
-
-// mimeTypes are those Google's documentation lists for inline data, besides text/*.
-var mimeTypes = []string{
-	"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif", "application/pdf", "application/json",
-	"audio/wav", "audio/x-wav", "audio/mp3", "audio/mpeg", "audio/aiff", "audio/aac", "audio/ogg", "audio/flac",
-	"video/mp4", "video/mpeg", "video/mov", "video/quicktime", "video/avi", "video/x-flv", "video/mpg", "video/webm", "video/wmv",
-	"video/3gpp",
-}
-
-func supportedMIME(mime string) bool {
-	mime, _, _ = strings.Cut(strings.ToLower(mime), ";")
-	return strings.HasPrefix(mime, "text/") || slices.Contains(mimeTypes, strings.TrimSpace(mime))
-}
-
-// instruction checks the system instruction.
-func (j *judge) instruction() *apiError {
-	system := j.request.get("systemInstruction")
-	switch {
-	case system == nil:
-		return nil
-	case len(system.get("parts").list()) == 0:
-		return invalid("GenerateContentRequest.system_instruction.parts: contents.parts must not be empty.")
-	case j.model.gemma():
-		return invalid("Developer instruction is not enabled for models/" + j.model.name)
-	}
-	return nil
-}
-
-func (j *judge) cache() *apiError {
-	if j.request.has("cachedContent") && slices.ContainsFunc([]string{"systemInstruction", "tools", "toolConfig"}, j.request.has) {
-		return invalid("CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config.\n\n" +
-			"Proposed fix: move those values to CachedContent from GenerateContent request.")
 	}
 	return nil
 }
@@ -143,6 +81,12 @@ func (j *judge) roles() *apiError {
 		}
 		turn := &j.turns[len(j.turns)-1]
 		for k, p := range c.get("parts").list() {
+			if !model && p.has("functionCall") {
+				return invalid(userCallsMessage)
+			}
+			if model && p.has("functionResponse") && !j.servesMCP() {
+				return invalid(modelResultsMessage)
+			}
 			turn.parts = append(turn.parts, placedPart{p, i, k})
 		}
 	}
@@ -188,30 +132,37 @@ func (j *judge) openCalls(i int) []placedPart {
 	if !j.turns[i].model {
 		return nil
 	}
-	for _, tool := range j.request.get("tools").list() {
-		if tool.has("mcpServers") {
-			return calls[min(len(calls), len(j.turns[i].with("functionResponse"))):]
-		}
+	if j.servesMCP() {
+		return calls[min(len(calls), len(j.turns[i].with("functionResponse"))):]
 	}
 	return calls
 }
 
-// pairs checks that results belong to the calls.
+// servesMCP reports whether the Developer API itself runs functions, on servers it was given.
+func (j *judge) servesMCP() bool {
+	return slices.ContainsFunc(j.request.get("tools").list(), func(tool *node) bool { return tool.has("mcpServers") })
+}
+
+// pairs checks that results belong to the calls: by their ids where the calls have any, and by their order where they have not.
 func (j *judge) pairs(calls, results []placedPart) *apiError {
-	identified := slices.ContainsFunc(calls, func(p placedPart) bool { return p.at("functionCall", "id") != nil })
+	byID := map[string]string{}
+	for _, c := range calls {
+		id := c.at("functionCall", "id").str()
+		if _, repeated := byID[id]; repeated && id != "" && j.model.matchesIDs() {
+			return invalid(sameIDMessage)
+		}
+		byID[id] = c.at("functionCall", "name").str()
+	}
+	_, anonymous := byID[""]
 	for i, r := range results {
 		id, name := r.at("functionResponse", "id").str(), r.at("functionResponse", "name").str()
-		if !identified {
-			if name != calls[i].at("functionCall", "name").str() {
-				return invalid(nameMismatchMessage)
-			}
-			continue
-		}
-		matches := slices.ContainsFunc(calls, func(p placedPart) bool {
-			return p.at("functionCall", "id").str() == id && p.at("functionCall", "name").str() == name
-		})
-		if !matches && j.model.generation >= 35 {
+		called, known := byID[id]
+		switch {
+		case known && id != "" && called == name:
+		case j.model.matchesIDs() && (id != "" || !anonymous):
 			return invalid(idMismatchMessage)
+		case name != calls[i].at("functionCall", "name").str():
+			return invalid(nameMismatchMessage)
 		}
 	}
 	return nil

@@ -59,6 +59,7 @@ type judge struct {
 	request         *node
 	config          *node
 	turns           []contentTurn
+	maxItems        int // the sum of all in the request's schemas
 	trustSignatures bool
 	quirks          *Quirks
 }
@@ -70,8 +71,8 @@ func (s *Server) validate(c *exchange, m *model) *apiError {
 		quirks: s.quirks.Load(),
 	}
 	for _, rule := range []func(*judge) *apiError{
-		(*judge).contents, (*judge).instruction, (*judge).cache, (*judge).tools, (*judge).toolConfig, (*judge).sampling, (*judge).output,
-		(*judge).thinking, (*judge).roles, (*judge).functionTurns, (*judge).ending, (*judge).signatures,
+		(*judge).contents, (*judge).instruction, (*judge).cache, (*judge).safety, (*judge).tools, (*judge).toolConfig, (*judge).sampling,
+		(*judge).output, (*judge).thinking, (*judge).roles, (*judge).functionTurns, (*judge).ending, (*judge).signatures,
 		(*judge).continuation,
 	} {
 		if refused := rule(j); refused != nil {

@@ -88,9 +88,9 @@ func randomRequest(r *rand.Rand) *translate.Request {
 	values := []string{``, `null`, `""`, `"text"`, `1`, `[1,{}]`, `{}`, `{"a":{"b":[null]}}`, ` {"x":1} `, `{"x":1,"x":2}`, `"\ud800"`}
 	media := func() *translate.Media {
 		if r.IntN(3) == 0 {
-			return &translate.Media{MIME: "video/mp4", URI: "gs://b/o"}
+			return &translate.Media{MIME: "video/mp4", URI: "https://www.youtube.com/watch?v=x"}
 		}
-		return &translate.Media{MIME: "image/png", Data: []byte(pick("", "x", "xyz"))}
+		return &translate.Media{MIME: "image/png", Data: []byte(pick("x", "xyz"))}
 	}
 	signature := func() translate.Signature {
 		return translate.Signature{Origin: translate.SignatureOrigin(r.IntN(3)), Value: pick("", sig, "no base64!", "abcde")}
@@ -121,8 +121,8 @@ func randomRequest(r *rand.Rand) *translate.Request {
 		req.Tools = append(req.Tools, translate.Tool{Name: pick("f", "g h", "g_h", ""), Schema: jsontext.Value(values[r.IntN(len(values))]), Strict: r.IntN(3) == 0, Freeform: r.IntN(4) == 0, Origin: origin})
 	}
 	req.ToolChoice = translate.ToolChoice{Mode: translate.ChoiceMode(r.IntN(4))}
-	if r.IntN(2) == 0 {
-		req.ToolChoice.Names = []string{pick("f", "g h")}
+	if r.IntN(2) == 0 && len(req.Tools) > 0 { // surfaces refuse names that no tool has
+		req.ToolChoice.Names = []string{req.Tools[r.IntN(len(req.Tools))].Name}
 	}
 	req.Format = translate.Format{Kind: translate.FormatKind(r.IntN(3)), Schema: jsontext.Value(values[r.IntN(len(values))])}
 	req.Reasoning.Effort = translate.Effort(pick("", "none", "minimal", "low", "medium", "high", "xhigh", "max", "other"))
