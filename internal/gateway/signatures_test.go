@@ -1,0 +1,610 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/gateway"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/signatures"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
+)
+
+// The tests in this file are about the thought signatures of calls, on their way through clients and past them.
+
+// sentinel is what is sent for a signature that is lost.
+const sentinel = "skip_thought_signature_validator"
+
+// asked has the simulated model call a tool thrice, and then another one thrice.
+const asked = "What is the weather in Paris, Tokyo and Lima? And then what is the time in Paris, Tokyo and Lima?"
+
+// program is a client that runs tools. It answers each call, and sends back what it has of the conversation.
+type program struct {
+	*world
+	client   gateway.Client
+	body     map[string]any // of its requests, beside the messages
+	messages []any
+	// carry makes a message of the model's answer; nil drops all fields that OpenAI does not know.
+	carry func(m conformance.Message) map[string]any
+}
+
+func (w *world) program() *program {
+	p := &program{world: w, client: known, body: plain()}
+	if isStream(w) {
+		p.body = stream()
+	}
+	var tools []any
+	for _, name := range []string{"get_weather", "get_time"} {
+		tools = append(tools, map[string]any{"type": "function", "function": map[string]any{"name": name, "parameters": json.RawMessage(
+			`{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city","days"]}`,
+		)}})
+	}
+	p.body["tools"] = tools
+	p.hear("user", asked)
+	return p
+}
+
+func (p *program) hear(role, content string) {
+	p.messages = append(p.messages, map[string]any{"role": role, "content": content})
+}
+
+// step asks, takes the answer down and runs the tools it calls.
+func (p *program) step() conformance.Message {
+	p.Helper()
+	body := maps.Clone(p.body)
+	body["messages"] = p.messages
+	a := p.sendAs(p.Context(), p.client, http.MethodPost, chatPath, chat(body))
+	if a.Code != http.StatusOK {
+		p.Fatalf("status %d: %s", a.Code, a.Body)
+	}
+	var c conformance.Completion
+	if body["stream"] == true {
+		c = conformance.CheckStream(p, a.Body.Bytes(), true)
+	} else {
+		c = conformance.ParseCompletion(p, a.Body.Bytes())
+	}
+	carry := p.carry
+	if carry == nil {
+		carry = forgetful
+	}
+	m := c.Choices[len(c.Choices)-1].Message
+	said := carry(m)
+	p.messages = append(p.messages, said)
+	calls, _ := said["tool_calls"].([]map[string]any)
+	for _, call := range calls {
+		p.messages = append(p.messages, map[string]any{"role": "tool", "tool_call_id": call["id"], "content": "fine"})
+	}
+	return m
+}
+
+// forgetful is what most clients send back of a message.
+func forgetful(m conformance.Message) map[string]any {
+	calls := make([]map[string]any, len(m.ToolCalls))
+	for i, c := range m.ToolCalls {
+		calls[i] = map[string]any{
+			"id": c.ID, "type": "function", "function": map[string]any{"name": c.Function.Name, "arguments": c.Function.Arguments},
+		}
+	}
+	said := map[string]any{"role": "assistant", "content": m.Content}
+	if len(calls) > 0 {
+		said["tool_calls"] = calls
+	}
+	return said
+}
+
+// renaming is what clients send back that have ids of their own, and print arguments as they like.
+func renaming() func(conformance.Message) map[string]any {
+	n := 0
+	return func(m conformance.Message) map[string]any {
+		said := forgetful(m)
+		calls, _ := said["tool_calls"].([]map[string]any)
+		for _, call := range calls {
+			n++
+			call["id"] = "own-" + strconv.Itoa(n)
+			function := call["function"].(map[string]any)
+			var args map[string]any
+			if err := json.Unmarshal([]byte(function["arguments"].(string)), &args); err != nil {
+				panic(err) // was checked
+			}
+			days, city := strconv.FormatFloat(args["days"].(float64), 'e', 2, 64), strconv.QuoteToASCII(args["city"].(string))
+			function["arguments"] = "{\"days\": " + days + ",\n \"city\": " + city + "}"
+		}
+		return said
+	}
+}
+
+// issued are the signatures that Google gave with its calls so far, in order.
+func (w *world) issued() []string {
+	var all []string
+	for _, c := range w.google.Calls(googlesim.Match{Method: "streamGenerateContent"}) {
+		if c.Signature != "" {
+			all = append(all, c.Signature)
+		}
+	}
+	return all
+}
+
+// wantSent checks what signed the calls of the conversation that Google got last, in order; "" is nothing.
+func (w *world) wantSent(want ...string) {
+	w.Helper()
+	type contents []struct {
+		Parts []struct {
+			FunctionCall     json.RawMessage
+			ThoughtSignature string
+		}
+	}
+	var body struct {
+		Contents contents
+		Request  struct{ Contents contents }
+	}
+	if err := json.Unmarshal([]byte(w.lastBody()), &body); err != nil {
+		w.Fatal(err)
+	}
+	var got []string
+	for _, content := range append(body.Contents, body.Request.Contents...) {
+		for _, p := range content.Parts {
+			if p.FunctionCall != nil {
+				got = append(got, p.ThoughtSignature)
+			} else if p.ThoughtSignature == sentinel {
+				w.Errorf("what is no call carries what stands for a signature: %s", w.lastBody())
+			}
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		w.Errorf("signatures sent: %q\n          want %q", got, want)
+	}
+}
+
+// vercel#15560, litellm#16893, CLIProxyAPI#2098, code_puppy#165
+func TestSignaturesComeBackForClientsThatDropThem(t *testing.T) {
+	for name, pay := range map[string]func(*world){
+		"gemini_api": func(w *world) { w.key(1) }, "vertex": func(w *world) { w.user(1) },
+		"code_assist": func(w *world) {
+			w.assist(1, googlesim.Assist{Tier: "standard-tier", Licensed: true, ManagedProject: "managed"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, _ func() *answer) {
+				pay(w)
+				w.start()
+				p := w.program()
+				if calls := p.step().ToolCalls; len(calls) != 3 {
+					w.Fatalf("%d calls", len(calls))
+				}
+				w.wantSent()
+				p.step()
+				signed := w.issued()
+				w.wantSent(signed[0], "", "")
+				p.step()
+				signed = w.issued()
+				w.wantSent(signed[0], "", "", signed[1], "", "")
+				p.hear("user", "What is the weather in Oslo?")
+				p.step()
+				w.wantSent(signed[0], "", "", signed[1], "", "")
+				w.wantCalls("", 4)
+			})
+		})
+	}
+}
+
+// litellm#37849
+func TestSignaturesComeBackForClientsWithIDsOfTheirOwn(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.carry = renaming()
+		p.hear("system", "Be brief.")
+		p.step()
+		p.step()
+		signed := w.issued()
+		w.wantSent(signed[0], "", "")
+		p.step()
+		signed = w.issued()
+		w.wantSent(signed[0], "", "", signed[1], "", "")
+		p.hear("user", "What is the weather in Oslo?")
+		p.step()
+		w.wantSent("", "", "", "", "", "") // of turns that are over Google wants none, so they are not searched for
+		w.wantCalls("", 4)
+	})
+}
+
+// A call that says the same somewhere else was the fruit of other thoughts.
+func TestACallIsKnownByWhatWasSaidBefore(t *testing.T) {
+	for name, change := range map[string]func(p *program){
+		"the question":     func(p *program) { p.messages[0] = map[string]any{"role": "user", "content": asked + " Please."} },
+		"the instructions": func(p *program) { p.messages[1] = map[string]any{"role": "system", "content": "Be long."} },
+		"the arguments": func(p *program) {
+			p.calls()[0]["function"].(map[string]any)["arguments"] = `{"city":"Rome","days":1}`
+		},
+		"the name":   func(p *program) { p.calls()[0]["function"].(map[string]any)["name"] = "get_time" },
+		"the family": func(p *program) { p.body["model"] = "gemini-4-argon" },
+		"the client": func(p *program) { p.client.ID = "bob" },
+		"an address": func(p *program) { p.client.Anonymous = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, _ func() *answer) {
+				w.key(1)
+				w.start()
+				p := w.program()
+				p.carry = renaming()
+				p.hear("system", "Be brief.")
+				p.step()
+				change(p)
+				p.step()
+				w.wantSent(sentinel, "", "")
+				w.wantCalls("", 2)
+			})
+		})
+	}
+}
+
+// calls are those of the model's last message.
+func (p *program) calls() []map[string]any {
+	for i := len(p.messages) - 1; ; i-- {
+		if calls, ok := p.messages[i].(map[string]any)["tool_calls"].([]map[string]any); ok {
+			return calls
+		}
+	}
+}
+
+// What tools said is as much a reason for a call as what the user did, and so is how many were called before.
+func TestALaterCallIsKnownByWhatToolsSaid(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(p *program)
+		want   func(signed []string) []string
+	}{
+		"nothing": {func(*program) {}, func(s []string) []string { return []string{s[0], "", "", s[1], "", ""} }},
+		"a result": {
+			func(p *program) { p.messages[2].(map[string]any)["content"] = "bad" },
+			func(s []string) []string { return []string{s[0], "", "", sentinel, "", ""} },
+		},
+		"a call": {
+			func(p *program) {
+				first := p.messages[1].(map[string]any)
+				first["tool_calls"] = first["tool_calls"].([]map[string]any)[:2]
+			},
+			func(s []string) []string { return []string{s[0], "", sentinel, "", ""} },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, _ func() *answer) {
+				w.key(1)
+				w.start()
+				p := w.program()
+				p.carry = renaming()
+				p.step()
+				p.step()
+				signed := w.issued()
+				tt.change(p)
+				p.step()
+				w.wantSent(tt.want(signed)...)
+			})
+		})
+	}
+}
+
+func TestSignaturesAreTheTenantsOwn(t *testing.T) {
+	for name, other := range map[string]gateway.Client{
+		"another user":                {ID: "bob", Identified: true},
+		"an address spelled the same": {ID: known.ID, Anonymous: true, Identified: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, _ func() *answer) {
+				w.key(1)
+				w.start()
+				p := w.program()
+				p.step()
+				p.client = other
+				p.step()
+				w.wantSent(sentinel, "", "")
+				w.wantCalls("", 2)
+			})
+		})
+	}
+}
+
+// Clients nobody knows are told apart by the ids they were given.
+func TestStrangersFindTheirSignaturesByID(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.client = gateway.Client{ID: "192.0.2.1", Anonymous: true, Identified: true}
+		p.step()
+		p.step()
+		w.wantSent(w.issued()[0], "", "")
+	})
+}
+
+func TestLostSignaturesAreDoneWithout(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.step()
+		w.reconfigure() // with nothing kept
+		p.step()
+		w.wantSent(sentinel, "", "")
+		p.step()
+		w.wantSent(sentinel, "", "", w.issued()[1], "", "")
+		w.wantCalls("", 3)
+		w.wantHealthy()
+	})
+}
+
+func TestSignaturesOutliveAGateway(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.options.Signatures = signatures.NewCache()
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.step()
+		w.reconfigure()
+		p.step()
+		w.wantSent(w.issued()[0], "", "")
+	})
+}
+
+// gemini-cli: Vertex and the Developer API cannot read each other's signatures
+func TestSignaturesStayWithTheirClassOfBackend(t *testing.T) {
+	for name, carry := range map[string]func(conformance.Message) map[string]any{"kept": nil, "carried": faithful} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, _ func() *answer) {
+				w.key(1)
+				w.user(2)
+				w.start()
+				p := w.program()
+				p.carry = carry
+				p.step()
+				w.script("key-1", googlesim.RateMinute(model, 37*time.Second))
+				p.step()
+				w.wantCalls("user-2", 1)
+				w.wantSent(sentinel, "", "")
+				time.Sleep(time.Minute)
+				p.step()
+				w.wantCalls("key-1", 3)
+				w.wantSent(w.issued()[0], "", "", sentinel, "", "")
+			})
+		})
+	}
+}
+
+// faithful clients send back whatever they were sent.
+func faithful(m conformance.Message) map[string]any {
+	said := forgetful(m)
+	calls, _ := said["tool_calls"].([]map[string]any)
+	for i, c := range m.ToolCalls {
+		if s := c.ExtraContent.Google.ThoughtSignature; s != "" {
+			calls[i]["extra_content"] = extraContent(s)
+		}
+	}
+	if s := m.ExtraContent.Google.ThoughtSignature; s != "" {
+		said["extra_content"] = extraContent(s)
+	}
+	return said
+}
+
+func extraContent(signature string) map[string]any {
+	return map[string]any{"google": map[string]any{"thought_signature": signature}}
+}
+
+// agentgateway#3342
+func TestSignaturesComeBackThroughClientsThatCarryThem(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.carry = faithful
+		for i, c := range p.step().ToolCalls {
+			if signed := c.ExtraContent.Google.ThoughtSignature != ""; signed != (i == 0) {
+				w.Errorf("call %d is signed: %v", i, signed)
+			}
+			if len(c.ID) > 40 || strings.Trim(c.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+				w.Errorf("id %q", c.ID)
+			}
+		}
+		w.reconfigure()
+		p.step()
+		w.wantSent(w.issued()[0], "", "")
+		w.reconfigure()
+		if p.step().ExtraContent.Google.ThoughtSignature == "" {
+			w.Error("the text is not signed")
+		}
+		p.hear("user", "Thanks.")
+		w.reconfigure()
+		p.step()
+		signed := w.issued()
+		w.wantSent(signed[0], "", "", signed[1], "", "")
+		if n := strings.Count(w.lastBody(), `"thoughtSignature"`); n != 3 {
+			w.Errorf("%d signatures were sent back, want those of two calls and a text: %s", n, w.lastBody())
+		}
+		w.wantCalls("", 4)
+	})
+}
+
+func TestSignaturesFromElsewhere(t *testing.T) {
+	tests := []struct {
+		name   string
+		vertex bool
+		carry  func(first, second map[string]any, signature string) // changes two parallel calls
+		want   func(signature string) []string
+	}{
+		{
+			name:  "raw",
+			carry: func(first, _ map[string]any, s string) { first["extra_content"] = extraContent(s) },
+			want:  func(s string) []string { return []string{s, ""} },
+		}, {
+			name:  "litellm#32545: in the id, which the result is paired by",
+			carry: func(first, _ map[string]any, s string) { first["id"] = first["id"].(string) + "__thought__" + s },
+			want:  func(s string) []string { return []string{s, ""} },
+		}, {
+			name:  "gemini-cli-openai: in the id",
+			carry: func(first, _ map[string]any, s string) { first["id"] = first["id"].(string) + "__sig__" + s },
+			want:  func(s string) []string { return []string{s, ""} },
+		}, {
+			name:  "proxypal#146: another provider's",
+			carry: func(first, _ map[string]any, s string) { first["extra_content"] = extraContent("claude#" + s) },
+			want:  func(string) []string { return []string{sentinel, ""} },
+		}, {
+			name:  "antigravity-claude-proxy#18: no base64",
+			carry: func(first, _ map[string]any, _ string) { first["extra_content"] = extraContent("not base64!") },
+			want:  func(string) []string { return []string{sentinel, ""} },
+		}, {
+			name: "too long",
+			carry: func(first, _ map[string]any, _ string) {
+				first["extra_content"] = extraContent(strings.Repeat("AAAA", 8<<10+1))
+			},
+			want: func(string) []string { return []string{sentinel, ""} },
+		}, {
+			name:   "gemini-cli: of the other class of backend",
+			vertex: true,
+			carry:  func(first, _ map[string]any, s string) { first["extra_content"] = extraContent("gt1.g." + s) },
+			want:   func(string) []string { return []string{sentinel, ""} },
+		}, {
+			name: "vercel#17649: a parallel call's is nothing, and stays so",
+			carry: func(first, second map[string]any, s string) {
+				first["thoughtSignature"], second["thoughtSignature"] = s, ""
+			},
+			want: func(s string) []string { return []string{s, ""} },
+		}, {
+			name: "what stands for a signature",
+			carry: func(first, second map[string]any, _ string) {
+				first["extra_content"], second["extra_content"] = extraContent(sentinel), extraContent(sentinel)
+			},
+			want: func(string) []string { return []string{sentinel, ""} },
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			both(t, func(w *world, _ func() *answer) {
+				if tt.vertex {
+					w.user(1)
+				} else {
+					w.key(1)
+				}
+				w.start()
+				w.program().step()
+				issued := w.issued()[0]
+				call := func(id string) map[string]any {
+					return map[string]any{"id": id, "type": "function", "function": map[string]any{"name": "f", "arguments": "{}"}}
+				}
+				first, second := call("call_1"), call("call_2")
+				tt.carry(first, second, issued)
+				p := w.program()
+				p.messages = append(p.messages, map[string]any{"role": "assistant", "content": nil, "tool_calls": []any{first, second}},
+					map[string]any{"role": "tool", "tool_call_id": second["id"], "content": "done"},
+					map[string]any{"role": "tool", "tool_call_id": first["id"], "content": "done"})
+				p.step()
+				w.wantSent(tt.want(issued)...)
+				w.wantCalls("", 2)
+				if strings.Contains(w.lastBody(), "Tool result missing") {
+					w.Errorf("results were not paired with their calls: %s", w.lastBody())
+				}
+			})
+		})
+	}
+}
+
+// Older models sign calls too when they think, and insist on nothing.
+func TestOlderModelsGetNothingInstead(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.body["model"] = "gemini-2.5-flash"
+		p.step()
+		p.step()
+		w.wantSent(w.issued()[0], "", "")
+		w.reconfigure()
+		p.step()
+		if strings.Contains(w.lastBody(), sentinel) {
+			w.Errorf("Google was sent %s", w.lastBody())
+		}
+	})
+}
+
+// In the form that has no ids a call is known by what it says.
+func TestSignaturesComeBackInTheFormOfBefore2023(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		p := w.program()
+		var functions []any
+		for _, tool := range p.body["tools"].([]any) {
+			functions = append(functions, tool.(map[string]any)["function"])
+		}
+		delete(p.body, "tools")
+		p.body["functions"] = functions
+		p.messages = nil
+		p.hear("user", "What is the weather in Paris?")
+		p.carry = func(m conformance.Message) map[string]any {
+			f := m.FunctionCall
+			if f == nil {
+				return forgetful(m)
+			}
+			return map[string]any{"role": "assistant", "content": nil, "function_call": map[string]any{"name": f.Name, "arguments": f.Arguments}}
+		}
+		p.step()
+		p.messages = append(p.messages, map[string]any{"role": "function", "name": "get_weather", "content": "fine"})
+		p.step()
+		w.wantSent(w.issued()[0])
+	})
+}
+
+// Each answer is known by the ids the client got, however many were asked for.
+func TestSignaturesOfSeveralAnswersComeBack(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.client.Anonymous = true // by nothing but ids
+		p.body["n"] = 2
+		p.step()
+		signed := w.issued()
+		delete(p.body, "n")
+		p.step()
+		w.wantSent(signed[1], "", "")
+	})
+}
+
+// A signature that Google refuses is given up for the rest of the conversation, wherever it came from.
+func TestKeptSignaturesAreGivenUpOnceRefused(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.options.Lessons = gemini.NewLessons()
+		w.key(1)
+		w.start()
+		p := w.program()
+		p.step()
+		w.script("", googlesim.BadRequest("Corrupted thought signature."))
+		p.step()
+		w.wantCalls("", 3)
+		w.wantSent(sentinel, "", "")
+		p.step()
+		w.wantCalls("", 4)
+		w.wantSent(sentinel, "", "", w.issued()[1], "", "")
+		w.wantHealthy()
+	})
+}
+
+// A fallback of another family cannot read what the first choice has signed.
+func TestSignaturesAreNotForAnotherFamily(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.options.Models = []gateway.Model{{Name: model, Fallback: []string{"gemini-4-argon"}}}
+		w.start()
+		p := w.program()
+		p.step()
+		w.script("", googlesim.RateMinute(model, 37*time.Second))
+		p.step()
+		w.wantCalls("", 3)
+		w.wantSent(sentinel, "", "")
+	})
+}
