@@ -14,6 +14,7 @@ import (
 
 // The tests in this file are about what happens after part of the answer has reached the client: nothing can be taken back.
 
+// vercel#19169, CLIProxyAPI 522b4de: an answer that breaks off is never passed off as one that stopped.
 func TestBrokenStreamKeepsItsTextAndEndsWithAnError(t *testing.T) {
 	for name, fault := range map[string]googlesim.Reply{
 		"reset":            googlesim.ResetAfter(2),
@@ -40,19 +41,24 @@ func TestBrokenAnswerThatIsNotStreamedIsAskedAgain(t *testing.T) {
 		w.key(1)
 		w.key(2)
 		w.start()
-		w.script("", googlesim.ResetAfter(2))
-		w.text(w.ask(plain()))
-		w.wantCalls("", 2)
-		w.google.Always(googlesim.Match{}, googlesim.ResetAfter(2))
-		w.wantError(w.ask(plain()), http.StatusBadGateway, "upstream_incomplete")
-		w.wantCalls("", 4)
+		for i, fault := range []googlesim.Reply{googlesim.ResetAfter(2), googlesim.NoFinish(2)} {
+			w.script("", fault)
+			w.text(w.ask(plain()))
+			w.wantCalls("", 4*i+2)
+			stop := w.google.Always(googlesim.Match{}, fault)
+			w.wantError(w.ask(plain()), http.StatusBadGateway, "upstream_incomplete")
+			w.wantCalls("", 4*i+4)
+			stop()
+		}
 	})
 }
 
+// vercel#17230: also one that Google sends bare, as JSON among the events.
 func TestErrorInTheMiddleOfAStreamIsMapped(t *testing.T) {
 	for name, fault := range map[string]googlesim.Reply{
 		"event":     googlesim.MidStream(2, googlesim.HighDemand()),
 		"bare JSON": googlesim.MidStreamBare(2, googlesim.HighDemand()),
+		"a list":    googlesim.MidStreamBare(2, googlesim.AsArray(googlesim.HighDemand())),
 	} {
 		t.Run(name, func(t *testing.T) {
 			simulated(t, func(w *world) {
@@ -110,6 +116,7 @@ func TestPartsAndCallsAreCountedOnWhereverTheyCome(t *testing.T) {
 	})
 }
 
+// CLIProxyAPI
 func TestSeveralAnswersAreToldApart(t *testing.T) {
 	simulated(t, func(w *world) {
 		w.key(1)
@@ -215,6 +222,7 @@ func TestStalledStreamIsEndedWithAnError(t *testing.T) {
 	})
 }
 
+// CLIProxyAPI bf0e5c2: the call ends in the moment the client leaves, and nothing of it goes on: the bubble would not end otherwise.
 func TestClientThatLeavesCancelsTheCallAndItsTokensCount(t *testing.T) {
 	both(t, func(w *world, _ func() *answer) {
 		w.key(1)

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -344,6 +345,7 @@ func TestEmptyAnswerIsRetriedOnce(t *testing.T) {
 	})
 }
 
+// litellm#16651, #21744, hermes-agent#83886: a call that the model got wrong is never an empty answer that stopped.
 func TestUnusableAnswerIsRetriedOnceThenToldInGooglesWords(t *testing.T) {
 	both(t, func(w *world, ask func() *answer) {
 		w.key(1)
@@ -360,6 +362,35 @@ func TestUnusableAnswerIsRetriedOnceThenToldInGooglesWords(t *testing.T) {
 		}
 		w.wantCalls("", 4)
 	})
+}
+
+// Google's own compatible endpoint answers with lists of errors, of which no client reads anything.
+func TestErrorsAreObjectsWhateverGoogleSends(t *testing.T) {
+	refusal := googlesim.BadRequest("no.")
+	for name, fault := range map[string]googlesim.Reply{
+		"object": refusal, "list": googlesim.AsArray(refusal), "list in a stream": googlesim.FirstEvent(googlesim.AsArray(refusal)),
+		"HTML": googlesim.HTML502(), "nothing": {Status: http.StatusBadRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(w *world, ask func() *answer) {
+				w.key(1)
+				w.start()
+				w.google.Always(googlesim.Match{}, fault)
+				a := ask()
+				var body struct {
+					Error map[string]any `json:"error"`
+				}
+				if err := json.Unmarshal(a.Body.Bytes(), &body); err != nil || a.Code < http.StatusBadRequest {
+					w.Fatalf("%d %s", a.Code, a.Body)
+				}
+				for _, member := range []string{"message", "type", "param", "code"} {
+					if _, ok := body.Error[member]; !ok {
+						w.Errorf("no %s in %s", member, a.Body)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestErrorBodiesInOddShapesMeanTheSame(t *testing.T) {
