@@ -35,11 +35,13 @@ func (g gateway) client() openai.Client {
 	return openai.NewClient(option.WithBaseURL(g.url), option.WithAPIKey(g.key), option.WithMaxRetries(0))
 }
 
-// The gateways that all tests share; TestMain starts and stops them.
+// What TestMain finds or makes for all tests.
 var (
+	binary          string // the built Caddy
+	scratch         string // a folder for what it writes
 	demoGateway     gateway
 	troubledGateway gateway
-	missing         string // why there are none
+	missing         string // why there are no gateways
 )
 
 // demo is `caddy gemini-proxy demo`: everything works and every request is served.
@@ -63,7 +65,8 @@ func troubled(t *testing.T) gateway {
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	binary, err := filepath.Abs(cmp.Or(os.Getenv("CADDY_BIN"), "../caddy"))
+	var err error
+	binary, err = filepath.Abs(cmp.Or(os.Getenv("CADDY_BIN"), "../caddy"))
 	if err == nil {
 		_, err = os.Stat(binary)
 	}
@@ -71,17 +74,16 @@ func run(m *testing.M) int {
 		missing = "there is no " + binary + ": build it with ./xcaddy.sh"
 		return m.Run()
 	}
-	dir, err := os.MkdirTemp("", "e2e")
-	if err != nil {
+	if scratch, err = os.MkdirTemp("", "e2e"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(scratch)
 
 	var stop func()
-	if demoGateway, stop, err = startDemo(binary, dir); err == nil {
+	if demoGateway, stop, err = startDemo(); err == nil {
 		defer stop()
-		if troubledGateway, stop, err = startTroubled(binary, dir); err == nil {
+		if troubledGateway, stop, err = startTroubled(); err == nil {
 			defer stop()
 		}
 	}
@@ -92,19 +94,19 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-func startDemo(binary, dir string) (gateway, func(), error) {
+func startDemo() (gateway, func(), error) {
 	address, err := freeAddress()
 	if err != nil {
 		return gateway{}, nil, err
 	}
-	return start(binary, dir, address, "gemini-proxy", "demo", "--listen", address)
+	return start(address, "gemini-proxy", "demo", "--listen", address)
 }
 
 // start runs Caddy and waits until its gateway is ready. The function it returns ends it.
-func start(binary, dir, address string, arguments ...string) (gateway, func(), error) {
+func start(address string, arguments ...string) (gateway, func(), error) {
 	var output lockedBuffer
 	command := exec.Command(binary, arguments...)
-	command.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
+	command.Env = append(os.Environ(), "HOME="+scratch, "XDG_CONFIG_HOME="+scratch, "XDG_DATA_HOME="+scratch)
 	command.Stdout, command.Stderr = &output, &output
 	if err := command.Start(); err != nil {
 		return gateway{}, nil, err

@@ -20,22 +20,27 @@ var weatherTool = openai.ChatCompletionFunctionTool(openai.FunctionDefinitionPar
 	},
 })
 
+// ways are the two in which an answer can be had.
+var ways = map[string]func(*testing.T, openai.Client, openai.ChatCompletionNewParams) openai.ChatCompletion{
+	"whole": func(t *testing.T, client openai.Client, params openai.ChatCompletionNewParams) openai.ChatCompletion {
+		t.Helper()
+		answer, err := client.Chat.Completions.New(t.Context(), params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *answer
+	},
+	"stream": func(t *testing.T, client openai.Client, params openai.ChatCompletionNewParams) openai.ChatCompletion {
+		t.Helper()
+		answer, _ := accumulate(t, client, params)
+		return answer
+	},
+}
+
 // Two turns with two parallel calls each; every request replays all of the conversation. OpenAI's library drops the fields it does
 // not know, thought signatures among them, so this is also how the gateway fares with clients that lose them.
 func TestToolLoop(t *testing.T) {
-	for name, ask := range map[string]func(*testing.T, openai.Client, openai.ChatCompletionNewParams) openai.ChatCompletion{
-		"whole": func(t *testing.T, client openai.Client, params openai.ChatCompletionNewParams) openai.ChatCompletion {
-			answer, err := client.Chat.Completions.New(t.Context(), params)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return *answer
-		},
-		"stream": func(t *testing.T, client openai.Client, params openai.ChatCompletionNewParams) openai.ChatCompletion {
-			answer, _ := accumulate(t, client, params)
-			return answer
-		},
-	} {
+	for name, ask := range ways {
 		t.Run(name, func(t *testing.T) {
 			client := demo(t).client()
 			params := openai.ChatCompletionNewParams{Model: model, Tools: []openai.ChatCompletionToolUnionParam{weatherTool}}
@@ -48,7 +53,7 @@ func TestToolLoop(t *testing.T) {
 			} {
 				params.Messages = append(params.Messages, openai.UserMessage(turn.question))
 				calls := ask(t, client, params)
-				params.Messages = append(params.Messages, results(t, calls, turn.cities)...)
+				params.Messages = append(params.Messages, results(t, calls, "get_weather", turn.cities)...)
 				answer := ask(t, client, params).Choices[0]
 				if answer.FinishReason != "stop" || len(answer.Message.ToolCalls) != 0 || answer.Message.Content == "" {
 					t.Fatalf("after the results: finish reason %q, %s", answer.FinishReason, answer.Message.RawJSON())
@@ -75,8 +80,8 @@ func TestToolChoice(t *testing.T) {
 	}
 }
 
-// results checks that an answer calls the tool once per city, and is the call's message followed by one result each.
-func results(t *testing.T, answer openai.ChatCompletion, cities []string) []openai.ChatCompletionMessageParamUnion {
+// results checks that an answer calls a tool once per city, and is the call's message followed by one result each.
+func results(t *testing.T, answer openai.ChatCompletion, tool string, cities []string) []openai.ChatCompletionMessageParamUnion {
 	t.Helper()
 	choice := answer.Choices[0]
 	if choice.FinishReason != "tool_calls" || len(choice.Message.ToolCalls) != len(cities) {
@@ -91,8 +96,8 @@ func results(t *testing.T, answer openai.ChatCompletion, cities []string) []open
 		if err := json.Unmarshal([]byte(call.Function.Arguments), &arguments); err != nil {
 			t.Fatalf("arguments %q: %v", call.Function.Arguments, err)
 		}
-		if call.Function.Name != "get_weather" || !strings.EqualFold(arguments.City, cities[i]) {
-			t.Errorf("call %d is %s(%s), want the weather of %s", i, call.Function.Name, call.Function.Arguments, cities[i])
+		if call.Function.Name != tool || !strings.EqualFold(arguments.City, cities[i]) {
+			t.Errorf("call %d is %s(%s), want %s of %s", i, call.Function.Name, call.Function.Arguments, tool, cities[i])
 		}
 		if call.ID == "" || len(call.ID) > 40 || ids[call.ID] {
 			t.Errorf("call %d has id %q", i, call.ID)

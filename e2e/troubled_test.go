@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
 )
 
-// clientKey is what the troubled gateway's clients show; the demo takes any.
-const clientKey = "e2e-client-key"
+// clientKey is what clients of the gateways with a Caddyfile show; the demo takes any. They themselves show googleKey.
+const (
+	clientKey = "e2e-client-key"
+	googleKey = "e2e-api-key"
+)
 
 // The models that the troubled gateway's Google refuses, each its own way.
 const (
@@ -23,17 +25,21 @@ const (
 const overloaded = `{"error": {"code": 503, "message": "The model is overloaded. Please try again later.", "status": "UNAVAILABLE"}}`
 
 // startTroubled runs the gateway from a Caddyfile in front of a simulated Google in this process.
-func startTroubled(binary, dir string) (gateway, func(), error) {
+func startTroubled() (gateway, func(), error) {
 	google := googlesim.New(googlesim.Options{})
-	google.AddKey("e2e-api-key", "e2e-project")
+	google.AddKey(googleKey, "e2e-project")
 	google.SetLimits("", spentModel, googlesim.Limits{RPD: 1})
 	google.Always(googlesim.Match{Model: overloadedModel}, googlesim.Reply{Status: http.StatusServiceUnavailable, Body: overloaded})
 	google.Always(googlesim.Match{Model: brokenModel}, googlesim.Reply{Lead: 1, End: googlesim.EndReset})
-	url, err := google.Start()
-	if err != nil {
+	if _, err := google.Start(); err != nil {
 		return gateway{}, nil, err
 	}
-	g, stop, err := startCaddyfile(binary, dir, url)
+	address, err := freeAddress()
+	if err != nil {
+		google.Close()
+		return gateway{}, nil, err
+	}
+	g, stop, err := startCaddyfile(address, google)
 	if err != nil {
 		google.Close()
 		return gateway{}, nil, err
@@ -51,13 +57,14 @@ func startTroubled(binary, dir string) (gateway, func(), error) {
 	return g, stopBoth, nil
 }
 
-func startCaddyfile(binary, dir, google string) (gateway, func(), error) {
-	address, err := freeAddress()
+// startCaddyfile runs the gateway from a Caddyfile in front of a simulated Google that knows googleKey. Nothing it learns outlives it.
+func startCaddyfile(address string, google *googlesim.Server) (gateway, func(), error) {
+	caddyfile, err := os.CreateTemp(scratch, "*.caddyfile")
 	if err != nil {
 		return gateway{}, nil, err
 	}
-	caddyfile := filepath.Join(dir, "troubled.caddyfile")
-	config := fmt.Sprintf(`{
+	defer caddyfile.Close()
+	_, err = fmt.Fprintf(caddyfile, `{
 	admin off
 }
 
@@ -66,13 +73,14 @@ http://%s {
 		e2e %s
 	}
 	gemini_proxy {
-		credentials inline e2e-api-key
+		credentials inline %s
 		endpoint gemini_api %s
+		state memory
 	}
 }
-`, address, clientKey, google)
-	if err := os.WriteFile(caddyfile, []byte(config), 0o600); err != nil {
+`, address, clientKey, googleKey, google.URL())
+	if err != nil {
 		return gateway{}, nil, err
 	}
-	return start(binary, dir, address, "run", "--adapter", "caddyfile", "--config", caddyfile)
+	return start(address, "run", "--adapter", "caddyfile", "--config", caddyfile.Name())
 }

@@ -5,7 +5,10 @@ import { HumanMessage, ToolMessage } from '@langchain/core/messages';
 import { tool } from '@langchain/core/tools';
 import { ChatOpenAI } from '@langchain/openai';
 import { z } from 'zod';
-import { brokenModel, checkMentions, healthy, model, overloadedModel, spentModel, troubled, turns, weather, weatherDescription, wrongKey } from './settings.mjs';
+import {
+  brokenModel, checkMentions, healthy, model, overloadedModel, pixel, spentModel, troubled, turns, weather, weatherDescription,
+  wrongKey,
+} from './settings.mjs';
 
 const connect = ({ baseURL, apiKey }, options) => new ChatOpenAI({
   model, apiKey, maxRetries: 0, streamUsage: true, configuration: { baseURL }, ...options,
@@ -36,6 +39,22 @@ describe('LangChain: answers', () => {
     assert.equal(streamed.response_metadata.finish_reason, 'stop');
     checkUsage(streamed.usage_metadata);
     assert.equal(streamed.usage_metadata.total_tokens, whole.usage_metadata.total_tokens);
+  });
+
+  test('a picture', async () => {
+    const content = [
+      { type: 'text', text: 'What is this?' },
+      { type: 'image_url', image_url: { url: `data:image/png;base64,${pixel}` } },
+    ];
+    const { text, usage_metadata: usage } = await gemini.invoke([new HumanMessage({ content })]);
+    assert.ok(text);
+    assert.ok(usage.input_tokens > 258, 'a picture is as long as 258 tokens');
+  });
+
+  test('several at once', async () => {
+    const { generations: [answers] } = await connect(healthy, { n: 2 }).generate([[new HumanMessage(prompt)]]);
+    assert.equal(answers.length, 2);
+    for (const { text } of answers) assert.ok(text);
   });
 });
 
@@ -84,17 +103,18 @@ describe('LangChain: structured output', () => {
 
 describe('LangChain: errors', () => {
   const cases = [
-    { name: 'unknown model', options: { model: 'no-such-model' }, status: 404, code: 'model_not_found' },
-    { name: 'parameter out of range', options: { temperature: 3 }, status: 400, code: 'decimal_above_max_value' },
+    { name: 'unknown model', options: { model: 'no-such-model' }, status: 404, code: 'model_not_found', param: 'model' },
+    { name: 'parameter out of range', options: { temperature: 3 }, status: 400, code: 'decimal_above_max_value', param: 'temperature' },
     { name: 'wrong key', settings: wrongKey, status: 401, code: 'invalid_api_key' },
     { name: 'quota spent', options: { model: spentModel }, status: 429, code: 'insufficient_quota' },
     { name: 'model overloaded', options: { model: overloadedModel }, status: 503, code: 'server_is_overloaded' },
   ];
-  for (const { name, settings = troubled, options, status, code } of cases) {
+  for (const { name, settings = troubled, options, status, code, param = null } of cases) {
     const failing = connect(settings, options);
     const check = (error) => {
       assert.equal(error.status, status, String(error));
       assert.equal(error.code, code);
+      assert.equal(error.param, param);
       return true;
     };
     test(`${name}, whole`, () => assert.rejects(failing.invoke(prompt), check));

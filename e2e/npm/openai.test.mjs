@@ -4,7 +4,9 @@ import { describe, test } from 'node:test';
 import OpenAI from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
-import { brokenModel, checkMentions, healthy, model, overloadedModel, spentModel, troubled, turns, weather, weatherDescription, wrongKey } from './settings.mjs';
+import {
+  brokenModel, checkMentions, healthy, model, overloadedModel, spentModel, troubled, turns, weather, weatherDescription, wrongKey,
+} from './settings.mjs';
 
 const client = new OpenAI({ ...healthy, maxRetries: 0 });
 const messages = [{ role: 'user', content: 'Tell me a story about a lighthouse in five sentences.' }];
@@ -116,18 +118,22 @@ describe('openai: structured output', () => {
 describe('openai: errors', () => {
   const ask = (settings, params) => new OpenAI({ ...settings, maxRetries: 0 }).chat.completions.create({ model, messages, ...params });
   const cases = [
-    { name: 'unknown model', params: { model: 'no-such-model' }, type: OpenAI.NotFoundError, code: 'model_not_found' },
-    { name: 'parameter out of range', params: { temperature: 3 }, type: OpenAI.BadRequestError, code: 'decimal_above_max_value' },
+    { name: 'unknown model', params: { model: 'no-such-model' }, type: OpenAI.NotFoundError, code: 'model_not_found', param: 'model' },
+    {
+      name: 'parameter out of range', params: { temperature: 3 }, type: OpenAI.BadRequestError, code: 'decimal_above_max_value',
+      param: 'temperature',
+    },
     { name: 'wrong key', settings: wrongKey, type: OpenAI.AuthenticationError, code: 'invalid_api_key' },
     { name: 'quota spent', params: { model: spentModel }, type: OpenAI.RateLimitError, code: 'insufficient_quota' },
     { name: 'model overloaded', params: { model: overloadedModel }, type: OpenAI.InternalServerError, code: 'server_is_overloaded' },
   ];
-  for (const { name, settings = troubled, params, type, code } of cases) {
+  for (const { name, settings = troubled, params, type, code, param = null } of cases) {
     for (const stream of [false, true]) {
       test(`${name}, ${stream ? 'streamed' : 'whole'}`, async () => {
         await assert.rejects(ask(settings, { ...params, stream }), (error) => {
           assert.ok(error instanceof type, `${error.constructor.name}: ${error.message}`);
           assert.equal(error.code, code);
+          assert.equal(error.param, param);
           assert.ok(error.requestID);
           return true;
         });

@@ -7,15 +7,21 @@ function required(name) {
   return value;
 }
 
+export const apiKey = required('E2E_KEY');
+
 // The gateway on which everything works, and the one whose Google refuses the models below.
-export const healthy = { baseURL: required('E2E_BASE_URL'), apiKey: required('E2E_KEY') };
-export const troubled = { baseURL: required('E2E_TROUBLED_URL'), apiKey: required('E2E_KEY') };
+export const healthy = { baseURL: required('E2E_BASE_URL'), apiKey };
+export const troubled = { baseURL: required('E2E_TROUBLED_URL'), apiKey };
 export const wrongKey = { ...troubled, apiKey: 'not-the-key' };
+
+// Where to get more gateways: see watched.mjs.
+export const control = required('E2E_CONTROL_URL');
 
 export const model = required('E2E_MODEL');
 export const spentModel = required('E2E_SPENT_MODEL');
 export const overloadedModel = required('E2E_OVERLOADED_MODEL');
 export const brokenModel = required('E2E_BROKEN_MODEL');
+export const likelyModel = required('E2E_LIKELY_MODEL'); // gives log probabilities
 
 // Two turns of a conversation that needs a tool, twice in parallel each. The simulated model repeats the results in its answers.
 export const turns = [
@@ -32,3 +38,6 @@ export function weather(city) {
 export function checkMentions(text, cities) {
   for (const city of cities) assert.ok(text.includes(city), `${JSON.stringify(text)} does not mention ${city}`);
 }
+
+/** A picture of one pixel, a PNG in base64. */
+export const pixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
