@@ -53,13 +53,18 @@ type status struct {
 	rotator.PoolSnapshot
 }
 
-func (x *Route) serveStatus(w http.ResponseWriter, _ *http.Request, record *Record) {
+func (x *Route) serveStatus(w http.ResponseWriter, r *http.Request, record *Record) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Vary", "Accept")
+	if prefersHTML(r.Header) {
+		writeStatusPage(w)
+		return
+	}
 	body, err := json.Marshal(status{Object: "gemini_proxy.status", PoolSnapshot: x.gateway.Pool.Snapshot()})
 	if err != nil {
 		x.refuse(w, record, asClientError(err))
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, http.StatusOK, body)
 }
 

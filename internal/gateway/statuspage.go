@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	_ "embed" // the page's parts
+	"encoding/base64"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// The page for people shows what the JSON says, and asks for it again and again. It is one document without anything from elsewhere.
+var (
+	//go:embed statuspage/page.html
+	pageFrame string
+	//go:embed statuspage/style.css
+	pageStyle string
+	//go:embed statuspage/script.js
+	pageScript string
+
+	statusPage = strings.NewReplacer("{{style}}", pageStyle, "{{script}}", pageScript).Replace(pageFrame)
+
+	// statusPolicy lets the browser run and load these parts and nothing else, whatever a label may contain.
+	statusPolicy = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src " +
+		sourceHash(pageStyle) + "; script-src " + sourceHash(pageScript)
+)
+
+// sourceHash names a text within a page, in Content-Security-Policy's form.
+func sourceHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func writeStatusPage(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", statusPolicy)
+	h.Set("Referrer-Policy", "no-referrer") // the address may hold a client's key
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(statusPage)))
+	_, _ = w.Write([]byte(statusPage)) // a client that is gone needs no answer
+}
+
+// prefersHTML reports whether a client would rather have a page than JSON, as browsers say of themselves. Who takes either alike, or says
+// nothing, is a program.
+func prefersHTML(h http.Header) bool {
+	page, data := 0.0, 0.0
+	for item := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
+		kind, params, err := mime.ParseMediaType(item)
+		if err != nil {
+			continue
+		}
+		quality := 1.0
+		if q, said := params["q"]; said {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil {
+				continue
+			}
+		}
+		switch kind {
+		case "text/html":
+			page = max(page, quality)
+		case "application/json":
+			data = max(data, quality)
+		}
+	}
+	return page > data
+}
