@@ -21,9 +21,10 @@ type chatMessage struct {
 	ToolCallID   string         `json:"tool_call_id"`
 	FunctionCall *chatFunction  `json:"function_call"`
 
-	ExtraContent     optional[extraContent]      `json:"extra_content"`
-	ReasoningDetails optional[[]reasoningDetail] `json:"reasoning_details"`
-	ThinkingBlocks   optional[[]thinkingBlock]   `json:"thinking_blocks"`
+	ExtraContent           optional[extraContent]           `json:"extra_content"`
+	ReasoningDetails       optional[[]reasoningDetail]      `json:"reasoning_details"`
+	ThinkingBlocks         optional[[]thinkingBlock]        `json:"thinking_blocks"`
+	ProviderSpecificFields optional[providerSpecificFields] `json:"provider_specific_fields"`
 }
 
 // messageContent is a string, a list of parts, or null.

@@ -195,10 +195,16 @@ func TestSignaturesAreFoundWhereverGatewaysPutThem(t *testing.T) {
 		`"thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"S"}],"tool_calls":[{"id":"c",` + function + `}]`:       "S",
 		`"reasoning_details":[{"type":"reasoning.encrypted","data":"1"},{"type":"reasoning.encrypted","data":"2"}],"tool_calls":[{"id":"c",` +
 			function + `}]`: "",
+		`"content":[{"type":"thinking","thinking":"hm","signature":"S"}],"tool_calls":[{"id":"c",` + function + `}]`:             "S",
+		`"provider_specific_fields":{"thought_signatures":["S"]},"tool_calls":[{"id":"c",` + function + `}]`:                     "S",
+		`"provider_specific_fields":{"thought_signatures":["S","T"]},"tool_calls":[{"id":"c",` + function + `}]`:                 "",
+		`"reasoning_details":[{"type":"reasoning.encrypted","data":"S","id":"rs_1"}],"tool_calls":[{"id":"c",` + function + `}]`: "S",
+		`"tool_calls":[{"id":"c",` + function + `,"extra_content":{"google":{"thought_signature":"S"}},"thought_signature":"no"}],` +
+			`"thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"no"}]`: "S",
 		`"tool_calls":[{"id":"c",` + function + `,"extra_content":"odd","provider_specific_fields":7,"thought_signature":{}}]`: "",
 		`"tool_calls":[{"id":"c",` + function + `,"extra_content":null}]`:                                                      "",
 	} {
-		got := conversation(t, `{"role":"assistant","content":null,`+message+`}`)
+		got := conversation(t, `{"role":"assistant",`+message+`}`)
 		if want := call("c", "f", "{}", want); !reflect.DeepEqual(got[0].Parts[0], want) {
 			t.Errorf("%s:\n%+v", message, got[0].Parts[0].Call)
 		}
@@ -246,6 +252,25 @@ func TestReasoningDetailsFindTheirCallsById(t *testing.T) {
 	}
 }
 
+func TestTheSignatureOfASecondCallIsNotTheFirsts(t *testing.T) {
+	got := conversation(t, `{"role":"assistant","content":null,"reasoning_details":[{"type":"reasoning.encrypted","data":"D","id":"d"}],
+		"tool_calls":[{"id":"c","function":{"name":"f"}},{"id":"d","function":{"name":"f"}}]}`)
+	if want := []translate.Part{call("c", "f", "{}", ""), call("d", "f", "{}", "D")}; !reflect.DeepEqual(got[0].Parts, want) {
+		t.Errorf("%+v", got[0].Parts)
+	}
+}
+
+func TestCallsOfTheResponsesAPIBringTheirSignature(t *testing.T) {
+	const carried = `"extra_content":{"google":{"thought_signature":"S"}}`
+	r, _ := mustDecode(t, `{"model":"m","input":[{"type":"function_call","call_id":"c","name":"f","arguments":"{}",`+carried+`},
+		{"type":"custom_tool_call","call_id":"d","name":"g","input":"x",`+carried+`}]}`)
+	for i, want := range []translate.Part{call("c", "f", "{}", "S"), call("d", "g", `{"input":"x"}`, "S")} {
+		if got := r.Messages[i].Parts; !reflect.DeepEqual(got, []translate.Part{want}) {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
 func TestASecondCallNeverTakesTheMessagesSignature(t *testing.T) {
 	got := conversation(t, `{"role":"assistant","content":null,"extra_content":{"google":{"thought_signature":"T"}},"tool_calls":[
 		{"id":"c","type":"function","function":{"name":"f"},"extra_content":{"google":{"thought_signature":"S"}}},
@@ -255,6 +280,7 @@ func TestASecondCallNeverTakesTheMessagesSignature(t *testing.T) {
 	}
 }
 
+// litellm#32545
 func TestSignaturesInIdsAreStrippedFromResultsToo(t *testing.T) {
 	got := conversation(t, `{"role":"tool","tool_call_id":"call_x__thought__c2ln","content":"r"}`)
 	if id := got[0].Parts[0].Result.CallID; id != "call_x" {

@@ -22,7 +22,8 @@ type chatPart struct {
 	DocumentURL mediaURL             `json:"document_url"`
 	InputAudio  inputAudio           `json:"input_audio"`
 	File        filePart             `json:"file"`
-	Source      optional[fileSource] `json:"source"` // of Anthropic's image and document
+	Source      optional[fileSource] `json:"source"`    // of Anthropic's image and document
+	Signature   optional[string]     `json:"signature"` // of Anthropic's thinking
 	filePart
 }
 

@@ -59,6 +59,7 @@ type responsesItem struct {
 	Arguments callArguments  `json:"arguments"`
 	Input     string         `json:"input"`
 	Output    messageContent `json:"output"`
+	callCarrier
 }
 
 // message is the item as the chat API has it. Items that say nothing to Google, such as reasoning, become messages of the model's
@@ -69,9 +70,10 @@ func (i *responsesItem) message() chatMessage {
 		return chatMessage{Role: i.Role, Content: i.Content}
 	case "function_call":
 		call := chatFunction{Name: i.Name, Arguments: i.Arguments}
-		return chatMessage{Role: "assistant", ToolCalls: []chatToolCall{{ID: i.CallID, Function: call}}}
+		return chatMessage{Role: "assistant", ToolCalls: []chatToolCall{{ID: i.CallID, Function: call, callCarrier: i.callCarrier}}}
 	case "custom_tool_call":
-		return chatMessage{Role: "assistant", ToolCalls: []chatToolCall{{ID: i.CallID, Custom: &customCall{i.Name, i.Input}}}}
+		call := customCall{i.Name, i.Input}
+		return chatMessage{Role: "assistant", ToolCalls: []chatToolCall{{ID: i.CallID, Custom: &call, callCarrier: i.callCarrier}}}
 	case "function_call_output", "custom_tool_call_output":
 		return chatMessage{Role: "tool", ToolCallID: i.CallID, Content: i.Output}
 	default:

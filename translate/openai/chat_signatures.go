@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
@@ -26,7 +27,8 @@ type callCarrier struct {
 }
 
 type providerSpecificFields struct {
-	ThoughtSignature string `json:"thought_signature"`
+	ThoughtSignature  string   `json:"thought_signature"`
+	ThoughtSignatures []string `json:"thought_signatures"` // of a message
 }
 
 // find returns the first signature there is.
@@ -82,7 +84,7 @@ func (m *chatMessage) sign(parts, calls []translate.Part) {
 	if text != nil {
 		text.Signature = translate.ParseCarrier(m.ExtraContent.or().Google.ThoughtSignature)
 	}
-	loose := m.looseSignature(text == nil)
+	loose := m.looseSignature(calls, text == nil)
 	switch {
 	case loose == "":
 	case len(calls) > 0 && calls[0].Call.Signature.IsZero():
@@ -92,14 +94,15 @@ func (m *chatMessage) sign(parts, calls []translate.Part) {
 	}
 }
 
-// looseSignature is a signature on the message that does not say what it belongs to; several say nothing together.
-func (m *chatMessage) looseSignature(withExtra bool) string {
+// looseSignature is a signature on the message that does not say which call it belongs to. Several that are of no order say nothing
+// together; of blocks of thoughts the first stands before the first call.
+func (m *chatMessage) looseSignature(calls []translate.Part, withExtra bool) string {
 	if own := m.ExtraContent.or().Google.ThoughtSignature; withExtra && own != "" {
 		return own
 	}
 	var found string
 	for _, detail := range m.ReasoningDetails.or() {
-		if detail.encrypted() {
+		if detail.encrypted() && !slices.ContainsFunc(calls, func(p translate.Part) bool { return p.Call.ID == detail.ID }) {
 			if found != "" {
 				return ""
 			}
@@ -113,6 +116,14 @@ func (m *chatMessage) looseSignature(withExtra bool) string {
 		if block.Signature != "" {
 			return block.Signature
 		}
+	}
+	for i := range m.Content.parts {
+		if signature := m.Content.parts[i].Signature.or(); signature != "" {
+			return signature
+		}
+	}
+	if all := m.ProviderSpecificFields.or().ThoughtSignatures; len(all) == 1 {
+		return all[0]
 	}
 	return ""
 }
