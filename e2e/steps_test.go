@@ -34,37 +34,54 @@ var timeTool = openai.ChatCompletionFunctionTool(openai.FunctionDefinitionParam{
 // OpenAI's library drops the fields it does not know, so that Gemini 3, which refuses calls of the current turn without their
 // signature, depends on the gateway for them: it remembers them, and after a restart knows what to send instead.
 func TestSteps(t *testing.T) {
-	for name, ask := range ways {
-		for _, restarted := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, restarted %t", name, restarted), func(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		between func(*watched) error // after the first step
+		rename  bool                 // the client gives calls IDs of its own
+		first   string               // signature of the first step
+	}{
+		{name: "gateway stays", between: func(*watched) error { return nil }, first: "own"},
+		{name: "gateway reloaded", between: (*watched).reload, first: "own"},
+		{name: "gateway restarted", between: (*watched).restart, first: "substitute"},
+		{name: "client has IDs of its own", between: func(*watched) error { return nil }, rename: true, first: "own"},
+	} {
+		for name, ask := range ways {
+			t.Run(c.name+", "+name, func(t *testing.T) {
 				w := watch(t)
 				client := w.client()
 				params := question(task.question)
 				params.Tools = []openai.ChatCompletionToolUnionParam{weatherTool, timeTool}
 				for step, tool := range task.tools {
 					calling := ask(t, client, params)
-					if restarted && step == 0 {
-						if err := w.restart(); err != nil {
+					if step == 0 {
+						if err := c.between(w); err != nil {
 							t.Fatal(err)
+						}
+					}
+					if c.rename {
+						for i := range calling.Choices[0].Message.ToolCalls {
+							calling.Choices[0].Message.ToolCalls[i].ID = fmt.Sprintf("step_%d_call_%d", step, i)
 						}
 					}
 					params.Messages = append(params.Messages, results(t, calling, tool, task.cities)...)
 				}
-				answer := ask(t, client, params).Choices[0]
-				if answer.FinishReason != "stop" || len(answer.Message.ToolCalls) != 0 {
-					t.Errorf("at the end: finish reason %q, %s", answer.FinishReason, answer.Message.RawJSON())
-				}
-				for _, tool := range task.tools {
-					if n := strings.Count(answer.Message.Content, tool+":"); n != len(task.cities) {
-						t.Errorf("%d results of %s in %q", n, tool, answer.Message.Content)
-					}
-				}
-				first := "own"
-				if restarted {
-					first = "substitute"
-				}
-				checkUpstream(t, w, nil, []string{first}, []string{first, "own"})
+				checkTask(t, ask(t, client, params))
+				checkUpstream(t, w, nil, []string{c.first}, []string{c.first, "own"})
 			})
+		}
+	}
+}
+
+// checkTask checks that an answer repeats all the results.
+func checkTask(t *testing.T, answer openai.ChatCompletion) {
+	t.Helper()
+	choice := answer.Choices[0]
+	if choice.FinishReason != "stop" || len(choice.Message.ToolCalls) != 0 {
+		t.Errorf("at the end: finish reason %q, %s", choice.FinishReason, choice.Message.RawJSON())
+	}
+	for _, tool := range task.tools {
+		if n := strings.Count(choice.Message.Content, tool+":"); n != len(task.cities) {
+			t.Errorf("%d results of %s in %q", n, tool, choice.Message.Content)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/googlesim"
 )
@@ -59,13 +61,9 @@ func startTroubled() (gateway, func(), error) {
 
 // startCaddyfile runs the gateway from a Caddyfile in front of a simulated Google that knows googleKey. Nothing it learns outlives it.
 func startCaddyfile(address string, google *googlesim.Server) (gateway, func(), error) {
-	caddyfile, err := os.CreateTemp(scratch, "*.caddyfile")
-	if err != nil {
-		return gateway{}, nil, err
-	}
-	defer caddyfile.Close()
-	_, err = fmt.Fprintf(caddyfile, `{
-	admin off
+	caddyfile, admin := configuration(address)
+	config := fmt.Sprintf(`{
+	admin %s
 }
 
 http://%s {
@@ -78,9 +76,15 @@ http://%s {
 		state memory
 	}
 }
-`, address, clientKey, googleKey, google.URL())
-	if err != nil {
+`, admin, address, clientKey, googleKey, google.URL())
+	if err := os.WriteFile(caddyfile, []byte(config), 0o600); err != nil {
 		return gateway{}, nil, err
 	}
-	return start(address, "run", "--adapter", "caddyfile", "--config", caddyfile.Name())
+	return start(address, "run", "--adapter", "caddyfile", "--config", caddyfile)
+}
+
+// configuration is where a gateway finds its Caddyfile, and the address of its admin endpoint.
+func configuration(address string) (caddyfile, admin string) {
+	name := filepath.Join(scratch, strings.ReplaceAll(address, ":", "-"))
+	return name + ".caddyfile", "unix/" + name + ".sock"
 }

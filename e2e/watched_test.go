@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +77,16 @@ func (w *watched) restart() error {
 		return err
 	}
 	w.stop = stop
+	return nil
+}
+
+// reload has the gateway read its Caddyfile again. What it knows it keeps.
+func (w *watched) reload() error {
+	caddyfile, admin := configuration(w.address)
+	output, err := exec.Command(binary, "reload", "--force", "--config", caddyfile, "--adapter", "caddyfile", "--address", admin).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
 	return nil
 }
 
