@@ -38,10 +38,11 @@ var rooms = map[string]room{
 	"internal/signatures": {own: []string{"translate"}},
 	"internal/gateway": {
 		own: []string{
-			"rotator", "translate", "translate/gemini", "translate/openai", "internal/fetch", "internal/google", "internal/signatures",
+			"rotator", "translate", "translate/gemini", "translate/openai", "internal/accept", "internal/fetch", "internal/google", "internal/signatures",
 		},
 		other: []string{json2},
 	},
+	"internal/accept":      {},
 	"internal/googlesim":   {other: []string{json2}},
 	"internal/conformance": {other: []string{"github.com/santhosh-tekuri/jsonschema/v6"}},
 	"internal/arrows":      {},
@@ -49,7 +50,7 @@ var rooms = map[string]room{
 	"caddyfile":            {own: []string{"rotator", "translate"}, other: []string{caddy, "github.com/dustin/go-humanize"}},
 	"internal/accounts":    {own: []string{"rotator", "translate/gemini", "internal/signatures"}, other: []string{caddy, zap}},
 	"internal/guests": {
-		own:   []string{"caddyfile", "rotator", "translate", "translate/openai", "internal/accounts", "internal/google"},
+		own:   []string{"caddyfile", "rotator", "translate", "translate/openai", "internal/accept", "internal/accounts", "internal/google"},
 		other: []string{caddy, cel, certmagic, zap},
 	},
 	"internal/observe": {own: []string{"rotator", "internal/gateway"}, other: []string{caddy, zap}},
@@ -77,7 +78,7 @@ var rooms = map[string]room{
 // pure packages must not link Caddy, not even through somebody else.
 var pure = []string{
 	"rotator", "translate", "translate/gemini", "translate/openai", "internal/fetch", "internal/google", "internal/gateway", "internal/googlesim",
-	"internal/conformance", "internal/signatures",
+	"internal/accept", "internal/conformance", "internal/signatures",
 }
 
 type goPackage struct {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accept"
 	"github.com/gemini-proxy/caddy-gemini-proxy/rotator"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/openai"
@@ -56,7 +57,7 @@ type status struct {
 func (x *Route) serveStatus(w http.ResponseWriter, r *http.Request, record *Record) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Vary", "Accept")
-	if prefersHTML(r.Header) {
+	if accept.HTML(r.Header) {
 		writeStatusPage(w)
 		return
 	}

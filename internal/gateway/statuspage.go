@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	_ "embed" // the page's parts
 	"encoding/base64"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -40,29 +39,4 @@ func writeStatusPage(w http.ResponseWriter) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(statusPage)))
 	_, _ = w.Write([]byte(statusPage)) // a client that is gone needs no answer
-}
-
-// prefersHTML reports whether a client would rather have a page than JSON, as browsers say of themselves. Who takes either alike, or says
-// nothing, is a program.
-func prefersHTML(h http.Header) bool {
-	page, data := 0.0, 0.0
-	for item := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
-		kind, params, err := mime.ParseMediaType(item)
-		if err != nil {
-			continue
-		}
-		quality := 1.0
-		if q, said := params["q"]; said {
-			if quality, err = strconv.ParseFloat(q, 64); err != nil {
-				continue
-			}
-		}
-		switch kind {
-		case "text/html":
-			page = max(page, quality)
-		case "application/json":
-			data = max(data, quality)
-		}
-	}
-	return page > data
 }

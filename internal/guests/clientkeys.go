@@ -15,6 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accept"
 )
 
 func init() {
@@ -130,7 +132,7 @@ func (c *ClientKeys) Authenticate(w http.ResponseWriter, r *http.Request) (caddy
 		}
 	}
 	challenge := "Bearer"
-	if prefersHTML(r) {
+	if accept.HTML(r.Header) {
 		challenge = `Basic realm="API key as password", charset="UTF-8"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)

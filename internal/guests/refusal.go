@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -13,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/accept"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/openai"
 )
@@ -88,7 +88,7 @@ func refuse(ctx context.Context) {
 func (*KeyRefusal) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	var refused bool
 	err := next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), refusedKey{}, &refused)))
-	if !refused || err == nil || prefersHTML(r) {
+	if !refused || err == nil || accept.HTML(r.Header) {
 		return err
 	}
 	status, body := openai.Chat{}.Error(translate.Unauthenticated())
@@ -97,11 +97,6 @@ func (*KeyRefusal) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyh
 	w.WriteHeader(status)
 	_, err = w.Write(body)
 	return err
-}
-
-// prefersHTML reports whether the request comes from somebody looking at a page.
-func prefersHTML(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
 // Interface guards
