@@ -30,8 +30,9 @@ func (c Chat) Decode(_ http.Header, body []byte) (*translate.Request, func() tra
 	}
 	form := chatForm{
 		stream:       request.Stream,
-		usage:        wire.StreamOptions.or().IncludeUsage || wire.Usage.or().Include,
+		usage:        wire.StreamOptions != nil && wire.StreamOptions.IncludeUsage || wire.Usage.or().Include,
 		functionCall: wire.legacyFunctions(),
+		thoughtTag:   wire.thoughtTag(),
 	}
 	began := time.Now().Unix()
 	return request, func() translate.Writer { return translate.Trim(newChatWriter(request, form, began), request) }, nil

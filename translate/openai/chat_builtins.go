@@ -90,10 +90,17 @@ func (t *chatTool) hosted() bool {
 
 // webSearchOptions has the model search the web. How much of what it finds it reads cannot be chosen.
 type webSearchOptions struct {
+	SearchContextSize string `json:"search_context_size"`
+
 	UserLocation struct {
 		Approximate place `json:"approximate"`
 		place
 	} `json:"user_location"`
+}
+
+// sized reports whether the client chose how much is read, otherwise than OpenAI does by itself.
+func (o *webSearchOptions) sized() bool {
+	return o != nil && o.SearchContextSize != "" && o.SearchContextSize != "medium"
 }
 
 // place is where a user is, roughly.
@@ -121,7 +128,7 @@ func (p place) sentence() string {
 
 // addSearch lets the model search, and tells it where the user is, after what the client itself has to say to it.
 func (r *chatRequest) addSearch(to *translate.Request) *translate.Error {
-	options := r.WebSearchOptions.value
+	options := r.WebSearchOptions
 	if options == nil {
 		return nil
 	}

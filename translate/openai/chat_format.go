@@ -62,8 +62,7 @@ func (r *chatRequest) addFormat(to *translate.Request) *translate.Error {
 	case jsontext.KindInvalid, 'n': // no schema: any JSON obeys it
 		to.Format = translate.Format{Kind: translate.FormatJSON, Name: f.JSONSchema.Name}
 	default:
-		const param = "response_format.json_schema.schema"
-		return translate.Invalid(param, "invalid_type", "Invalid type for '%s': expected an object.", param)
+		return wrongType("response_format.json_schema.schema", "an object")
 	}
 	return nil
 }

@@ -14,17 +14,23 @@ import (
 // accounting, caching, routing or speed. Even a strict gateway ignores them.
 var harmless = []string{
 	"metadata", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "service_tier",
-	"session_id", "store", "stream_options", "user", // OpenAI's
+	"session_id", "store", "stream_options", "stream_options.include_obfuscation", "user", // OpenAI's
 	"client_metadata", "include", "truncation", "previous_response_id", // of its Responses API
 	"cache_control", "extra_headers", "keep_alive", "models", "plugins", "provider", "route", "transforms", "usage", // of other gateways
 }
 
 // known are further members that are no mistake of the client's.
 var known = []string{
-	"logit_bias", "moderation", "modalities", "verbosity", "reasoning", "web_search_options", // OpenAI's
+	"logit_bias", "moderation", "modalities", "verbosity", "reasoning", "web_search_options.search_context_size", "functions", "function_call", // OpenAI's
 	"chat_template_kwargs", "enable_thinking", "extra_body", "google", "generationConfig", "image_config", "include_reasoning", "labels",
 	"min_p", "mirostat", "mirostat_eta", "mirostat_tau", "num_ctx", "options", "repetition_penalty", "safety_settings", "safetySettings",
 	"thinking", "top_a", "typical_p", "cached_content", // of other gateways
+}
+
+// ignoredTypes are the types of members of OpenAI's own that are ignored. A strict gateway sees to them nevertheless.
+var ignoredTypes = map[string]expected{
+	"metadata": "an object", "prediction": "an object", "prompt_cache_key": "a string", "prompt_cache_retention": "a string",
+	"safety_identifier": "a string", "store": "a boolean", "user": "a string",
 }
 
 // maxMetadata is how many notes OpenAI lets a client attach to a request.
@@ -35,8 +41,14 @@ func (r *chatRequest) refuseMistakes(to *translate.Request) *translate.Error {
 	if !to.Strict {
 		return nil
 	}
-	if r.StreamOptions.value != nil && !r.Stream {
+	if r.StreamOptions != nil && !r.Stream {
 		return translate.Invalid("stream_options", "", "The 'stream_options' parameter is only allowed when 'stream' is enabled.")
+	}
+	switch {
+	case r.Metadata.odd:
+		return wrongType("metadata", ignoredTypes["metadata"])
+	case r.PromptCacheKey.odd:
+		return wrongType("prompt_cache_key", ignoredTypes["prompt_cache_key"])
 	}
 	if n := r.Metadata.or().count(); n > maxMetadata {
 		return translate.Invalid("metadata", "object_above_max_properties", "Invalid 'metadata': too many properties. Expected an object "+
@@ -53,8 +65,11 @@ func (r *chatRequest) nameIgnored(to *translate.Request) *translate.Error {
 		name    string
 		ignored bool
 	}{
-		{"stream_options", r.StreamOptions.odd},
-		{"web_search_options", r.WebSearchOptions.odd},
+		{"stream_options", r.StreamOptions != nil && !r.Stream},
+		{"stream_options.include_obfuscation", r.StreamOptions != nil && r.Stream && r.StreamOptions.IncludeObfuscation},
+		{"web_search_options.search_context_size", r.WebSearchOptions.sized()},
+		{"functions", len(r.Functions) > 0 && !r.legacyFunctions()},
+		{"function_call", r.FunctionCall.given && !r.legacyFunctions()},
 		{"reasoning", r.Reasoning.odd},
 		{"include_reasoning", r.IncludeReasoning.odd},
 		{"thinking", r.Thinking.odd},
@@ -98,6 +113,9 @@ func (r *chatRequest) nameRest(to *translate.Request) *translate.Error {
 		value, err := dec.ReadValue()
 		if err != nil {
 			return nil
+		}
+		if want, own := ignoredTypes[name]; own && to.Strict && value.Kind() != 'n' && kindName(value.Kind()) != string(want) {
+			return wrongType(name, want)
 		}
 		if saysNothing(value) {
 			continue

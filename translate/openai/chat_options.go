@@ -26,13 +26,15 @@ type googleOptions struct {
 	CachedContent  optional[string]                    `json:"cached_content"`
 	AspectRatio    optional[string]                    `json:"aspect_ratio"`
 	ImageConfig    optional[imageOptions]              `json:"image_config"`
+	ThoughtTag     optional[thoughtTag]                `json:"thought_tag_marker"`
 
 	Rest jsontext.Value `json:",embed"`
 }
 
 // ignored reports whether there is anything in it that has no effect.
 func (g googleOptions) ignored() bool {
-	return len(g.Rest) > len("{}") || g.SafetySettings.odd || g.CachedContent.odd || g.AspectRatio.odd || g.ImageConfig.odd
+	return len(g.Rest) > len("{}") || g.SafetySettings.odd || g.CachedContent.odd || g.AspectRatio.odd || g.ImageConfig.odd ||
+		g.ThoughtTag.odd
 }
 
 func (g googleOptions) image() imageOptions {
@@ -107,7 +109,7 @@ func (r *chatRequest) addService(to *translate.Request) *translate.Error {
 		break
 	}
 	to.CachedContent = cmp.Or(r.ExtraBody.or().Google.CachedContent.or(), r.Google.or().CachedContent.or(), r.CachedContent.or())
-	to.Tier = tiers[strings.ToLower(r.ServiceTier.or())]
+	to.Tier = tiers[strings.ToLower(r.ServiceTier)]
 	return nil
 }
 
@@ -117,6 +119,6 @@ var tiers = map[string]translate.ServiceTier{
 }
 
 func (r *chatRequest) tierIgnored() bool {
-	tier := strings.ToLower(r.ServiceTier.or())
-	return r.ServiceTier.odd || tiers[tier] == "" && !slices.Contains([]string{"", "auto", "default", "standard"}, tier)
+	tier := strings.ToLower(r.ServiceTier)
+	return tiers[tier] == "" && !slices.Contains([]string{"", "auto", "default", "standard"}, tier)
 }

@@ -15,8 +15,8 @@ type chatRequest struct {
 	Model    string        `json:"model"`
 	Messages []chatMessage `json:"messages"`
 	responsesBody
-	Stream        bool                    `json:"stream"`
-	StreamOptions optional[streamOptions] `json:"stream_options"`
+	Stream        bool           `json:"stream"`
+	StreamOptions *streamOptions `json:"stream_options"`
 
 	Temperature         *float64       `json:"temperature"`
 	TopP                *float64       `json:"top_p"`
@@ -40,7 +40,7 @@ type chatRequest struct {
 	Functions         []functionDef `json:"functions"`
 	FunctionCall      toolChoice    `json:"function_call"`
 
-	WebSearchOptions optional[webSearchOptions] `json:"web_search_options"`
+	WebSearchOptions *webSearchOptions `json:"web_search_options"`
 
 	ReasoningEffort  string                   `json:"reasoning_effort"`
 	Reasoning        optional[routerThinking] `json:"reasoning"`
@@ -58,7 +58,7 @@ type chatRequest struct {
 	ImageConfig         optional[imageOptions]              `json:"image_config"`
 	GenerationConfig    optional[generationConfig]          `json:"generationConfig"`
 
-	ServiceTier    optional[string]       `json:"service_tier"`
+	ServiceTier    string                 `json:"service_tier"`
 	PromptCacheKey optional[string]       `json:"prompt_cache_key"`
 	SessionID      optional[string]       `json:"session_id"`
 	Metadata       optional[chatMetadata] `json:"metadata"`
@@ -67,7 +67,8 @@ type chatRequest struct {
 }
 
 type streamOptions struct {
-	IncludeUsage bool `json:"include_usage"`
+	IncludeUsage       bool `json:"include_usage"`
+	IncludeObfuscation bool `json:"include_obfuscation"`
 }
 
 // usageOptions is OpenRouter's way of asking for what stream_options.include_usage asks for.
@@ -120,7 +121,7 @@ func (r *chatRequest) translate(strict bool) (*translate.Request, *translate.Err
 	for _, step := range []func(*chatRequest, *translate.Request) *translate.Error{
 		(*chatRequest).refuseMistakes, (*chatRequest).addSampling, (*chatRequest).addLogProbs, (*chatRequest).addFormat,
 		(*chatRequest).addOutput, (*chatRequest).addReasoning, (*chatRequest).addService, (*chatRequest).addMessages,
-		(*chatRequest).addInstructions, (*chatRequest).addTools, (*chatRequest).addSearch, (*chatRequest).nameIgnored,
+		(*chatRequest).refuseUnanswered, (*chatRequest).addInstructions, (*chatRequest).addTools, (*chatRequest).addSearch, (*chatRequest).nameIgnored,
 	} {
 		failed := step(r, request)
 		switch {

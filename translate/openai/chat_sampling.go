@@ -31,11 +31,10 @@ func (s *stopSequences) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	}
 }
 
-// Limits of OpenAI's, and what is allowed of them here.
+// Limits of OpenAI's, and what is allowed beyond them here.
 const (
-	maxN          = 128
-	maxCandidates = 8
-	maxTopTokens  = 20
+	maxN         = 128
+	maxTopTokens = 20
 	// Clients rely on more stop sequences than the documented ones.
 	documentedStops = 4
 	maxStops        = 16
@@ -72,9 +71,6 @@ func (r *chatRequest) addSampling(to *translate.Request) *translate.Error {
 	if r.N != nil {
 		if failed := integerWithin("n", *r.N, 1, maxN); failed != nil {
 			return failed
-		}
-		if *r.N > maxCandidates {
-			return translate.Invalid("n", "unsupported_value", "Unsupported value: 'n' may be %d at most.", maxCandidates)
 		}
 		if *r.N > 1 {
 			to.Sampling.Candidates = int(*r.N)

@@ -1,16 +1,52 @@
 package openai
 
 import (
+	"cmp"
+	"regexp"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
-// Thoughts inside the content stand between these.
-const (
-	thinkingOpen  = "<thinking>"
-	thinkingClose = "</thinking>"
-)
+// thoughtTag is the name of the tags around thoughts inside the content.
+type thoughtTag string
+
+// usualTag is that of thoughts which the operator wants in the content.
+const usualTag thoughtTag = "thinking"
+
+// tagName is what a client may call its own, which Google's compatible endpoint calls the thought_tag_marker.
+var tagName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,31}$`)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *thoughtTag) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, (*string)(t), tolerant); err != nil {
+		return err
+	}
+	if *t != "" && !tagName.MatchString(string(*t)) {
+		return expected("a name")
+	}
+	return nil
+}
+
+// thoughtTag is the client's own tag, wherever it is.
+func (r *chatRequest) thoughtTag() thoughtTag {
+	return cmp.Or(r.ExtraBody.or().Google.ThoughtTag.or(), r.Google.or().ThoughtTag.or())
+}
+
+// thinking is the operator's choice, but that thoughts which are shown are where the client wants them.
+func (w *chatWriter) thinking() translate.Thinking {
+	if w.form.thoughtTag != "" && w.request.Thinking == translate.ThinkingReasoning {
+		return translate.ThinkingContent
+	}
+	return w.request.Thinking
+}
+
+// tag is one of the two around thoughts.
+func (w *chatWriter) tag(begin string) string {
+	return begin + string(cmp.Or(w.form.thoughtTag, usualTag)) + ">"
+}
 
 // inlineThoughts keeps account of thoughts inside the content, so that positions in the answer can be given as positions in the
 // content. All counts are of code points.
@@ -52,7 +88,7 @@ func (t *inlineThoughts) shift(start, end int) (int, int) {
 
 // thought shows a piece of the model's thoughts the way the operator chose.
 func (w *chatWriter) thought(dst []byte, choice int, piece string) []byte {
-	switch w.request.Thinking {
+	switch w.thinking() {
 	case translate.ThinkingReasoning:
 		return w.text(dst, choice, fieldReasoning, piece)
 	case translate.ThinkingContent:
@@ -61,7 +97,7 @@ func (w *chatWriter) thought(dst []byte, choice int, piece string) []byte {
 		}
 		if t := &w.choices[choice].thoughts; !t.open {
 			t.open = true
-			dst = w.insert(dst, choice, thinkingOpen)
+			dst = w.insert(dst, choice, w.tag("<"))
 		}
 		return w.insert(dst, choice, piece)
 	default:
@@ -76,7 +112,7 @@ func (w *chatWriter) leaveThoughts(dst []byte, choice int) []byte {
 		return dst
 	}
 	t.open = false
-	return w.insert(dst, choice, thinkingClose)
+	return w.insert(dst, choice, w.tag("</"))
 }
 
 func (w *chatWriter) insert(dst []byte, choice int, piece string) []byte {

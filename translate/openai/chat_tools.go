@@ -152,6 +152,8 @@ type toolChoice struct {
 	AllowedTools *allowedTools `json:"allowed_tools"`
 	Mode         string        `json:"mode"`
 	Tools        []allowedTool `json:"tools"`
+
+	given bool // and not null
 }
 
 type namedTool struct {
@@ -172,8 +174,9 @@ type allowedTool struct {
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (c *toolChoice) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain toolChoice
-	*c = toolChoice{}
-	switch dec.PeekKind() {
+	kind := dec.PeekKind()
+	*c = toolChoice{given: kind != 'n'}
+	switch kind {
 	case '"', 'n':
 		return json.UnmarshalDecode(dec, &c.Type)
 	case '{':

@@ -14,6 +14,8 @@ type chatForm struct {
 	usage  bool // a stream ends with a chunk of usage
 	// functionCall asks for the form of before 2023-11: one call at most, in the message's function_call.
 	functionCall bool
+	// thoughtTag is the client's own tag for thoughts, which it wants in the content; empty where it does not.
+	thoughtTag thoughtTag
 }
 
 // chatWriter renders one answer, as chat.completion.chunk events or as one chat.completion. The order of a stream's chunks is what
@@ -78,7 +80,7 @@ func (w *chatWriter) Append(dst []byte, ev *translate.Event) []byte {
 	case translate.EventText:
 		dst = w.leaveThoughts(dst, ev.Candidate)
 		dst = w.text(dst, ev.Candidate, fieldContent, ev.Text)
-		c.thoughts.answered(w.request.Thinking, ev.Text)
+		c.thoughts.answered(w.thinking(), ev.Text)
 	case translate.EventThought:
 		dst = w.thought(dst, ev.Candidate, ev.Text)
 	case translate.EventCall:

@@ -299,6 +299,32 @@ func TestThoughtsInContentCloseBeforeTheCall(t *testing.T) {
 	}
 }
 
+// Google's own compatible endpoint puts thoughts there when a client names a tag for them.
+func TestThoughtsAreTaggedAsTheClientWants(t *testing.T) {
+	for _, c := range []struct {
+		members  string
+		thinking translate.Thinking
+		want     string
+	}{
+		{`"extra_body":{"google":{"thought_tag_marker":"think"}}`, translate.ThinkingReasoning, "<think>hm</think>a"},
+		{`"google":{"thought_tag_marker":"think"}`, translate.ThinkingContent, "<think>hm</think>a"},
+		{`"google":{"thought_tag_marker":"think"}`, translate.ThinkingHidden, "a"},
+		{`"google":{"thought_tag_marker":"\"><script>"}`, translate.ThinkingReasoning, "a"},
+		{`"google":{"thought_tag_marker":""}`, translate.ThinkingContent, "<thinking>hm</thinking>a"},
+	} {
+		request, newWriter := mustDecode(t, with(`"stream":true,`+c.members))
+		request.Thinking = c.thinking
+		w := newWriter()
+		var sse []byte
+		for _, ev := range []translate.Event{thinks("hm"), says("a"), ends(translate.FinishStop), used} {
+			sse = w.Append(sse, &ev)
+		}
+		if got := conformance.CheckStream(t, w.Finish(sse), false).Choices[0].Message.Content; got != c.want {
+			t.Errorf("%s: %q, want %q", c.members, got, c.want)
+		}
+	}
+}
+
 func TestCitationsPointIntoTheContentTheClientSees(t *testing.T) {
 	for _, c := range []struct {
 		thinking translate.Thinking

@@ -73,6 +73,10 @@ func missingParameter(param string) *translate.Error {
 	return translate.Invalid(param, "missing_required_parameter", "Missing required parameter: '%s'.", param)
 }
 
+func wrongType(param string, want expected) *translate.Error {
+	return translate.Invalid(param, "invalid_type", "Invalid type for '%s': expected %s.", param, string(want))
+}
+
 func unsupportedParameter(param, why string) *translate.Error {
 	return translate.Invalid(param, "unsupported_parameter", "Unsupported parameter: '%s' is not supported: %s.", param, why)
 }
