@@ -68,7 +68,7 @@ func disableCommand() *cobra.Command {
 		Long: `
 Takes the accounts with a label out of use until 'caddy gemini-proxy enable'. No request
 uses them from now on, in any handler; those under way go on. It outlives reloads of the
-configuration, not the process.
+configuration, and with a state that does, as is the default, the process.
 ` + whichCaddy + `
 	$ caddy gemini-proxy disable env-3
 `,

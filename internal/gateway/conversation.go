@@ -10,7 +10,8 @@ import (
 )
 
 // sessionHeaders are the headers in which clients name the conversation a request belongs to. Google caches the beginning of a prompt
-// per project, so the requests of a conversation are better off with one account.
+// per project, so the requests of a conversation are better off with one account. Those with an underscore get here only where a server's
+// expected_underscore_headers names them, and then the same name with a hyphen does not: Caddy drops it.
 var sessionHeaders = [...]string{
 	"X-Claude-Code-Session-Id", // Claude Code
 	"Session-Id",               // Codex
