@@ -131,13 +131,17 @@ func (h *Handler) poolOptions(policy rotator.Policy) rotator.Options {
 	for i, limit := range h.Limits {
 		limits[i] = rotator.Limit(limit)
 	}
+	queue := h.Retry.Queue
+	if *h.Retry.MaxWait == 0 {
+		queue = 0 // nobody waits
+	}
 	return rotator.Options{
 		Policy:      policy,
 		Limits:      limits,
 		CooldownMin: time.Duration(h.Cooldown.Min),
 		CooldownMax: time.Duration(h.Cooldown.Max),
 		Retries:     float64(h.Retry.Budget) / 100,
-		Queue:       h.Retry.Queue,
+		Queue:       queue,
 		Hedge:       float64(h.Hedge) / 100,
 		AffinityFor: time.Duration(*h.Affinity),
 		Affinity:    h.shared.Affinity(),

@@ -148,3 +148,16 @@ func TestEveryOptionOfTheRotationCanBeLoaded(t *testing.T) {
 		}
 	}
 }
+
+// Where requests may not wait, nothing may be held back from them.
+func TestNobodyWaitsWhereTheWaitIsZero(t *testing.T) {
+	for wait, want := range map[string]int{`"max_wait": 0`: 0, `"max_wait": "1s"`: 7} {
+		h, _, err := load(t, strings.Replace(inline("key"), "{", `{"retry": {"queue": 7, `+wait+`}, `, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := h.poolOptions(nil).Queue; got != want {
+			t.Errorf("%s: %d may wait, want %d", wait, got, want)
+		}
+	}
+}

@@ -98,7 +98,7 @@ func (r rest) tighter(than rest) bool {
 }
 
 // remaining is what is left of the tightest windows of calls and of tokens.
-func (f *facts) remaining(now int64, l *Limit) (requests, tokens rest) {
+func (f *facts) remaining(now int64, l *rules) (requests, tokens rest) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minute.slide(now)
@@ -141,7 +141,7 @@ func (f *facts) remaining(now int64, l *Limit) (requests, tokens rest) {
 }
 
 // rest is what the limits leave of calls of the minute, calls of the day and tokens of the minute; +Inf where no limit is known.
-func (f *facts) rest(now int64, l *Limit) (rpm, rpd, tpm float64) {
+func (f *facts) rest(now int64, l *rules) (rpm, rpd, tpm float64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minute.slide(now)

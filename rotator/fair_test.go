@@ -176,7 +176,7 @@ func TestOnlyWhatWasServedCounts(t *testing.T) {
 
 func TestClientsThatWereServedAreForgottenInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", RPM: 1 << 30}}, Queue: 100})
+		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", RPM: 1 << 30, RPD: 1 << 30}}, Queue: 100})
 		// A prompt that never fits keeps the line from becoming empty.
 		p.options.Limits = append(p.options.Limits, Limit{Model: "*", TPM: 100})
 		lease := take(t, p, Query{Model: "m", Tokens: 50})

@@ -33,6 +33,7 @@ type facts struct {
 	day     day
 	learned *learned // nil for nothing
 	probing probing
+	proving proving
 	load    float64 // see Standing.Load
 
 	until  int64 // cooling until then
@@ -123,11 +124,15 @@ type booking struct {
 	beyond beyond // which limits it exceeds, to see whether they still hold
 	probe  beyond // which hints it exceeds; none once Google has answered
 	far    beyond // see probe
+	watch  int64  // when it began, while Google's answer is awaited to learn from; else 0
 }
+
+// awaited reports whether it matters to others what Google says.
+func (b *booking) awaited() bool { return b.probe != 0 || b.watch != 0 }
 
 // reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns how
 // much the group is used then, or what is missing if there is too little.
-func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, after use, short shortage, ok bool) {
+func (f *facts) reserve(now, tokens int64, l *rules) (b booking, after use, short shortage, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	limit := f.learned.within(now, l)
@@ -147,6 +152,7 @@ func (f *facts) reserve(now, tokens int64, l *Limit) (b booking, after use, shor
 	f.day.calls++
 	f.day.tokens += tokens
 	f.used = now
+	f.observe(now, &limit, &b)
 	f.load = addCall(f.load, now)
 	b.span, b.day, b.tokens, b.last = f.minute.add(now, tokens), f.day.ends, tokens, limit.RPD > 0 && f.day.calls == limit.RPD
 	if f.learned != nil {
@@ -202,7 +208,7 @@ func addCall(load float64, now int64) float64 {
 }
 
 // shortage returns why no call at all can be served; its state is empty when some can.
-func (f *facts) shortage(now int64, l *Limit) shortage {
+func (f *facts) shortage(now int64, l *rules) shortage {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	limit := f.learned.within(now, l)
@@ -228,8 +234,12 @@ func (f *facts) missing(now int64, l *bounds) shortage {
 			s = shortage{state: StateRateShort, until: at}
 		}
 	}
-	if s.state == "" && f.hinted() && f.probing.full() && f.probes(now, 1, l).past != 0 {
+	if s.state == "" && f.crowded(now, 1, l) {
 		s = shortage{state: StateProbing, until: now + probeAgain}
+		f.short = true
+	}
+	if at := f.held(now, l); s.state == "" && at > now {
+		s = shortage{state: StateProbing, until: at}
 		f.short = true
 	}
 	return s
@@ -244,7 +254,7 @@ func over(used, limit int64) int64 {
 }
 
 // fits returns when a call of that many tokens will fit into the minute; math.MaxInt64 for never.
-func (f *facts) fits(now, tokens int64, l *Limit) int64 {
+func (f *facts) fits(now, tokens int64, l *rules) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minute.slide(now)
@@ -261,10 +271,10 @@ func (f *facts) fits(now, tokens int64, l *Limit) int64 {
 	if limit.TPD > 0 && f.day.tokens+tokens > limit.TPD {
 		at = max(at, f.day.ends)
 	}
-	if f.hinted() && f.probing.full() && f.probes(now, tokens, &limit).past != 0 {
+	if f.crowded(now, tokens, &limit) {
 		at = max(at, now+probeAgain)
 	}
-	return at
+	return max(at, f.held(now, &limit))
 }
 
 // settle corrects what a call was counted as, now that it is over. It reports whether someone who found too little should look
@@ -273,8 +283,6 @@ func (f *facts) settle(b *booking, o *Outcome, began int64) (look bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var calls, more int64
-	probed := b.probe != 0
-	f.land(b, o.served() && o.Tokens > 0) // otherwise the client may have gone away before Google said anything
 	switch {
 	case !o.counted():
 		calls, more = -1, -b.tokens
@@ -294,17 +302,33 @@ func (f *facts) settle(b *booking, o *Outcome, began int64) (look bool) {
 	if o.served() && b.beyond != 0 && f.learned != nil {
 		f.disprove(b.beyond)
 	}
-	if f.short && (calls < 0 || more < 0 || probed) {
-		f.short, look = false, true
+	freed := calls < 0 || more < 0
+	if o.Decision.Mark != MarkGroup { // else others would try the same before it is known what there was to learn
+		freed = f.heard(b, o.served() && o.Tokens > 0) || freed // otherwise the client may have gone away before Google said anything
 	}
-	return look
+	return freed && f.freed()
 }
 
-// taken notes that Google took the call, before it is over. It reports whether someone who found too little should look again.
-func (f *facts) taken(b *booking) (look bool) {
+// answered notes that Google took the call or refused it, before it is over. It reports whether someone who found too little should look
+// again.
+func (f *facts) answered(b *booking, taken bool) (look bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.land(b, true)
+	return f.heard(b, taken) && f.freed()
+}
+
+// heard ends the wait for what Google says to a call. It reports false if nobody waits for that. The caller holds the lock.
+func (f *facts) heard(b *booking, taken bool) bool {
+	if !b.awaited() {
+		return false
+	}
+	f.land(b, taken)
+	f.reckon(b, taken)
+	return true
+}
+
+// freed reports whether someone found too little and has not been told to look again. The caller holds the lock.
+func (f *facts) freed() (look bool) {
 	look, f.short = f.short, false
 	return look
 }
@@ -348,7 +372,7 @@ func (f *facts) today(now int64) day {
 }
 
 // use returns how much the group is used.
-func (f *facts) use(now int64, l *Limit) use {
+func (f *facts) use(now int64, l *rules) use {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minute.slide(now)

@@ -85,7 +85,7 @@ func (ix *index) spare(now time.Time, q *Query, busy *facts, c *choice) (found b
 }
 
 // ample reports whether more than half is left of everything that is limited, after a call of so many tokens.
-func (f *facts) ample(now, tokens int64, l *Limit) bool {
+func (f *facts) ample(now, tokens int64, l *rules) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	limit := f.learned.within(now, l)

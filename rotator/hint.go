@@ -26,6 +26,8 @@ type hints struct {
 	any   atomic.Bool // there has been one
 	mu    sync.Mutex  // for writers; after the lock of facts
 	kinds [quotaKinds]hint
+
+	proofs proofs
 }
 
 // hint is the smallest limit of one kind that was named to a group and still holds.
@@ -58,6 +60,8 @@ func (m *Models) hintsFor(backend, model string) *hints {
 		return nil
 	}
 	h := &hints{}
+	h.proofs.minute.add(leastRPM)
+	h.proofs.day.add(leastRPD)
 	m.hints[key] = h
 	return h
 }
@@ -153,14 +157,12 @@ func (f *facts) teach(now int64) {
 // hinted reports whether there may be hints. The caller holds the lock.
 func (f *facts) hinted() bool { return f.probing.hints != nil && f.probing.hints.any.Load() }
 
-// full reports whether as many probes are under way as may be.
-func (p *probing) full() bool { return p.flying > p.taken }
-
 // probe is a call beyond hints.
 type probe struct {
 	past beyond // which hints it exceeds
 	far  beyond // which of them the group has exceeded by far if Google takes it
 	room int64  // the tokens that are left up to the hints; 0 for none, and when it is not for tokens that it exceeds them
+	more bool   // there has been a call beyond a hint
 }
 
 // probes says what is beyond the hints of a call of so many tokens, by the limits that hold. The caller holds the lock.
@@ -177,11 +179,28 @@ func (f *facts) probes(now, tokens int64, l *bounds) (p probe) {
 			p.room = room
 		}
 		p.past |= 1 << q
+		p.more = p.more || kind.used > hint
 		if kind.used >= farBeyond*hint {
 			p.far |= 1 << q
 		}
 	}
 	return p
+}
+
+// crowded reports whether as many calls are under way as may be beyond hints, by the limits that hold, if another of so many tokens is
+// beyond them. The caller holds the lock.
+func (f *facts) crowded(now, tokens int64, l *bounds) bool {
+	if !f.hinted() || f.probing.flying <= f.probing.taken && f.proving.awaited == 0 {
+		return false
+	}
+	p := f.probes(now, tokens, l)
+	return f.full(now, &p)
+}
+
+// full is crowded for what is known to be a probe, if it is one. A call that was made before there was a hint may turn out to have been
+// one, too. The caller holds the lock.
+func (f *facts) full(now int64, p *probe) bool {
+	return p.past != 0 && (f.probing.flying > f.probing.taken || p.more && f.probing.taken == 0 && f.awaits(now))
 }
 
 // admit reports whether a call may be made as far as hints go, and begins a probe if it is one. The caller holds the lock.
@@ -193,7 +212,7 @@ func (f *facts) admit(now, tokens int64, l *bounds, b *booking) (shortage, bool)
 			f.probing.taken = 0
 		}
 		return shortage{}, true
-	case f.probing.full():
+	case f.full(now, &p):
 		f.short = true
 		return shortage{room: p.room, until: now + probeAgain}, false
 	}

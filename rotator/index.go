@@ -2,6 +2,7 @@ package rotator
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,11 +20,12 @@ import (
 type index struct {
 	pool   *Pool
 	model  string
-	limits Limit
+	limits rules
 	joins  uint64         // what Projects knew when it was made
 	busy   []atomic.Int32 // by lane: calls in flight
 	survey survey
 	seats  seats
+	proofs []*proofs // of its backends
 	// estimates corrects the estimates of prompts; nil while there is nothing to correct them by.
 	estimates atomic.Pointer[estimates]
 
@@ -140,6 +142,9 @@ func (ix *index) addLane(id int32, g *Group, candidates []Candidate, members []i
 	l := &ix.lanes[id]
 	l.group, l.facts, l.load = g, g.known(ix.model), math.Inf(-1)
 	l.hints = ix.pool.options.Models.hintsFor(candidates[members[0]].Backend, ix.model)
+	if l.hints != nil && !slices.Contains(ix.proofs, &l.hints.proofs) {
+		ix.proofs = append(ix.proofs, &l.hints.proofs)
+	}
 	if l.facts != nil {
 		l.facts.heed(l.hints, ix.used)
 		ix.note(l, l.facts.use(ix.used, &ix.limits))

@@ -57,7 +57,7 @@ func (l *Lease) Renew(old *Token) {
 // Taken tells that Google has begun to answer, so that it has not refused the call. That is known when the call is over at the latest;
 // known before, it lets others use the group sooner. Calls after the first do nothing.
 func (l *Lease) Taken() {
-	if l.choice.booking.probe != 0 && l.choice.facts.taken(&l.choice.booking) {
+	if l.choice.booking.awaited() && l.choice.facts.answered(&l.choice.booking, true) {
 		l.giveBack()
 		l.index.pool.options.Models.bell.settled(l, true)
 	}
@@ -101,6 +101,9 @@ func (l *Lease) Settle(o Outcome) {
 	}
 	if o.Decision.Mark != MarkNothing {
 		l.index.pool.mark(l, &o.Decision, time.Now())
+	}
+	if o.Decision.Mark == MarkGroup {
+		look = l.choice.facts.answered(&l.choice.booking, false) || look
 	}
 	if o.Decision.Mark == MarkGroup || l.choice.booking.last {
 		c.Account.urgent()

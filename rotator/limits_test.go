@@ -22,7 +22,7 @@ func TestAllMatchingLimitsHold(t *testing.T) {
 		{"gemma-4", Limit{RPM: 20, RPD: 100}},
 	} {
 		test.want.Model = test.model
-		if got := p.limits(test.model); got != test.want {
+		if got := p.limits(test.model).Limit; got != test.want {
 			t.Errorf("limits of %s: %+v, want %+v", test.model, got, test.want)
 		}
 	}

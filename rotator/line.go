@@ -104,6 +104,9 @@ func (w *lines) join(q *Query, patience time.Duration) (*Ticket, *Exhausted) {
 // crowdOut makes room when more wait than may. Whoever has the most places loses the newest; that is whoever came last, unless others
 // have more than it.
 func (w *lines) crowdOut(t *Ticket, now time.Time) {
+	for int(w.waiting.Load()) > w.pool.options.Queue && w.pool.index(t.query.Model, now).dare(now) {
+		t.line.serve(now, nil)
+	}
 	if int(w.waiting.Load()) <= w.pool.options.Queue {
 		return
 	}

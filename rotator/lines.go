@@ -123,6 +123,9 @@ func (w *lines) offer(t *Ticket, now time.Time) *Exhausted {
 	lease, exhausted, news := w.pool.acquire(now, &t.query)
 	w.news = append(w.news, news...)
 	if exhausted != nil {
+		if exhausted.Cause == CauseRate && !exhausted.mended(now, t.until) && w.pool.index(t.query.Model, now).dare(now) {
+			return w.offer(t, now)
+		}
 		return exhausted
 	}
 	lease.tried = t.tried

@@ -11,7 +11,8 @@ import (
 const maxOverloaded = 64
 
 // Models is what is known about models whatever account asks: which are overloaded for everybody, which makes it a circuit breaker per
-// model, how well prompts are estimated, and which limits Google has named to some. It holds facts about the world, so all handlers share one. It is safe for concurrent use.
+// model, how well prompts are estimated, which limits Google has named to some groups, and how much it was seen to take of others. It
+// holds facts about the world, so all handlers share one. It is safe for concurrent use.
 type Models struct {
 	mu sync.Mutex // for writers
 	// until is never changed in place, so that reading it takes no lock.

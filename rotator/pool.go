@@ -232,7 +232,7 @@ func (p *Pool) Retries() *Budget { return p.retries }
 func (p *Pool) Ready() bool {
 	now := time.Now()
 	return slices.ContainsFunc(p.candidates(), func(c Candidate) bool {
-		models := c.Group.snapshot(now, func(model string) *Limit { l := p.limits(model); return &l })
+		models := c.Group.snapshot(now, func(model string) *rules { l := p.limits(model); return &l })
 		return c.snapshot(models, now).State == StateReady
 	})
 }
@@ -276,9 +276,16 @@ func leastUsed(indexes map[string]*index) string {
 	return model
 }
 
+// rules is what a pool makes of a model, whatever the group.
+type rules struct {
+	Limit
+	// patient is that calls can wait, so that a group of which nothing is known can be found out in good order: see proofs.
+	patient bool
+}
+
 // limits returns what the configuration allows for a model, all matching limits taken together.
-func (p *Pool) limits(model string) Limit {
-	l := Limit{Model: model}
+func (p *Pool) limits(model string) rules {
+	l := rules{Limit: Limit{Model: model}, patient: p.options.Queue > 0}
 	for _, one := range p.options.Limits {
 		if !matches(one.Model, model) {
 			continue

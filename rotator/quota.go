@@ -35,7 +35,7 @@ type learnedLimit struct {
 
 // bounds are the limits that hold: those of the configuration, and what is learned besides.
 type bounds struct {
-	Limit
+	rules
 	TPD int64 // prompt tokens of a day
 }
 
@@ -73,13 +73,16 @@ func (n *learned) inherit(other *learned, now int64) {
 }
 
 // within is the tighter of configured limits and the learned ones, of which there may be none.
-func (n *learned) within(now int64, l *Limit) bounds {
+func (n *learned) within(now int64, l *rules) bounds {
 	if n == nil {
-		return bounds{Limit: *l}
+		return bounds{rules: *l}
 	}
 	return bounds{
-		Limit: Limit{RPM: n.limit(QuotaRPM, now, l.RPM), RPD: n.limit(QuotaRPD, now, l.RPD), TPM: n.limit(QuotaTPM, now, l.TPM)},
-		TPD:   n.limit(QuotaTPD, now, 0),
+		rules: rules{
+			Limit:   Limit{RPM: n.limit(QuotaRPM, now, l.RPM), RPD: n.limit(QuotaRPD, now, l.RPD), TPM: n.limit(QuotaTPM, now, l.TPM)},
+			patient: l.patient,
+		},
+		TPD: n.limit(QuotaTPD, now, 0),
 	}
 }
 

@@ -85,13 +85,13 @@ func (p *Pool) snapshot(candidates []Candidate) PoolSnapshot {
 	now := time.Now()
 	s := PoolSnapshot{Accounts: make([]AccountSnapshot, 0, len(candidates)), Models: p.options.Models.snapshot(now)}
 	s.Pool.Accounts, s.Pool.Queued = len(candidates), p.queued()
-	limits := make(map[string]Limit)
+	limits := make(map[string]rules)
 	groups := make(map[*Group][]ModelAccount)
 	for i := range candidates {
 		c := &candidates[i]
 		models, seen := groups[c.Group]
 		if !seen {
-			models = c.Group.snapshot(now, func(model string) *Limit {
+			models = c.Group.snapshot(now, func(model string) *rules {
 				l, known := limits[model]
 				if !known {
 					l = p.limits(model)
@@ -169,7 +169,7 @@ func allCooling(models []ModelAccount) (reason string, yes bool) {
 }
 
 // snapshot returns the group's models in alphabetical order. limits says what a model's limits are.
-func (g *Group) snapshot(now time.Time, limits func(model string) *Limit) []ModelAccount {
+func (g *Group) snapshot(now time.Time, limits func(model string) *rules) []ModelAccount {
 	g = g.lock()
 	defer g.mu.Unlock()
 	models := make([]ModelAccount, 0, len(g.models))
@@ -180,11 +180,12 @@ func (g *Group) snapshot(now time.Time, limits func(model string) *Limit) []Mode
 	return models
 }
 
-func (f *facts) snapshot(model string, now int64, l *Limit) ModelAccount {
+func (f *facts) snapshot(model string, now int64, l *rules) ModelAccount {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := ModelAccount{Model: model, State: StateReady}
 	limit := f.learned.within(now, l)
+	limit.patient = false // a moment's patience is no state of the group
 	if s := f.missing(now, &limit); s.state != "" {
 		m.State, m.Reason, m.Until = StateCooling, s.state, seconds(s.until)
 	}

@@ -283,7 +283,7 @@ func (o *outcome) misses() []string {
 		return all
 	}
 	miss(o.limits == nil || total == 0, "%d calls refused although the limits are configured", total)
-	miss(o.burst > 1 || most <= 1, "an account was told %d times that one quota is used up", most)
+	miss(most <= 1, "an account was told %d times that one quota is used up", most)
 	miss(share(o.late, o.calls) <= 0.01, "%d of %d calls made although it was known that they would be refused", o.late, o.calls)
 	miss(!o.dies || o.late == 0, "%d calls made that were known to be refused, before a restart at the latest", o.late)
 	miss(o.limits == nil || o.spent == 0, "%d clients turned away after %d refused calls", o.spent, attempts)

@@ -28,6 +28,7 @@ func TestMisses(t *testing.T) {
 		{"994 of 1000 served", known, func(o *outcome) { o.served = 994 }},
 		{"1 calls refused although", known, func(o *outcome) { o.refused[refusal{"a", "rpd"}] = 1 }},
 		{"told 2 times", unknown, func(o *outcome) { o.refused[refusal{"a", "rpd"}] = 2 }},
+		{"told 2 times", unknown, func(o *outcome) { o.burst, o.refused[refusal{"a", "rpd"}] = 60, 2 }},
 		{"", unknown, func(o *outcome) { o.late = 10 }},
 		{"11 of 1000 calls", unknown, func(o *outcome) { o.late = 11 }},
 		{"before a restart", unknown, func(o *outcome) { o.dies, o.late = true, 1 }},

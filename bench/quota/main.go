@@ -16,7 +16,7 @@
 //	served       requests answered. One that waits over midnight counts, as asked and as served, for the day on which it is answered
 //	calls        what Google received
 //	refused      of these, 429s for a quota that was used up
-//	most         the most often that one account was told so of one quota: once teaches it, unless calls were under way at the same time
+//	most         the most often that one account was told so of one quota: once teaches it
 //	late         of all calls, those refused for a quota of which the account had been told before they were made
 //	Jain         Jain's index of fairness over the calls that each project served; 1 is equal
 //	429s         requests that the gateway answered with 429

@@ -8,14 +8,21 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
 
-// acquire gets an account for a model. Only a patient request stands in line for one.
+// moment is how long a request waits for an account rather than be answered by another model: accounts that are back so soon were not
+// out of the model, but in the middle of finding out how much they may be used.
+const moment = time.Second
+
+// acquire gets an account for a model. A patient request stands in line for one, and others do for a moment.
 func (x *exchange) acquire(m *gemini.Model, patient bool) (*rotator.Lease, error) {
 	q := x.query(m)
 	lease, err := x.gateway.Pool.Acquire(q)
-	if err == nil || !patient {
-		return lease, err
+	if err == nil {
+		return lease, nil
 	}
 	patience := x.patience()
+	if !patient {
+		patience = min(patience, moment)
+	}
 	if patience <= 0 {
 		return nil, err
 	}

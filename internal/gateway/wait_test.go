@@ -128,6 +128,23 @@ func TestAThousandRequestsThatWaitAreAllServedOnce(t *testing.T) {
 	})
 }
 
+// Another model is for those that are out of the one asked for, which a moment's wait is not.
+func TestFallbackIsForMoreThanAMoment(t *testing.T) {
+	both(t, func(w *world, ask func() *answer) {
+		w.patient()
+		w.fallback(flash)
+		w.key(1)
+		w.start()
+		w.script("key-1", googlesim.AssistRate(model, 37*time.Second, time.Now()))
+		w.text(ask())
+		w.wantAsked(model, flash)
+		time.Sleep(36*time.Second + 500*time.Millisecond)
+		w.google.ForgetCalls()
+		w.text(ask())
+		w.wantAsked(model)
+	})
+}
+
 func TestRequestsOfAClientAreServedInTheOrderTheyCame(t *testing.T) {
 	simulated(t, func(w *world) {
 		const requests = 20
