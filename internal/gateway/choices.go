@@ -8,10 +8,15 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
 )
+
+// maxVoices is how many of the answers to one request are worked on at once. The others wait: each takes a call, and nobody reads so many
+// at a time.
+const maxVoices = 8
 
 // choir answers a request for several answers by as many exchanges at the same time, for models that give one answer to a call. Each
 // exchange tries accounts as it would alone; what they have to say is told to the client in one answer. Only the goroutine of the
@@ -30,6 +35,7 @@ type voice struct {
 	index  int
 	header http.Header
 	heard  chan<- verse
+	seats  chan struct{}     // has room for those that may sing at once
 	said   []translate.Event // by the attempt at hand, not yet handed on
 }
 
@@ -50,12 +56,13 @@ type solo struct {
 func (x *exchange) sing(models []*gemini.Model, n int) *translate.Error {
 	ctx, cancel := context.WithCancel(x.ctx)
 	c := &choir{exchange: x, writer: x.newWriter(), heard: make(chan verse), over: make(chan solo)}
-	voices := make([]*voice, n)
+	voices, seats := make([]*voice, n), make(chan struct{}, maxVoices)
 	var singing sync.WaitGroup
 	defer singing.Wait()
 	defer cancel()
 	for i := range voices {
 		voices[i] = c.voice(ctx, i)
+		voices[i].seats = seats
 		singing.Go(func() { voices[i].sing(ctx, models, c.over) })
 	}
 	failed := c.listen(n)
@@ -196,6 +203,13 @@ func (v *voice) sing(ctx context.Context, models []*gemini.Model, over chan<- so
 			report(solo{panicked: fmt.Errorf("answering: %v\n%s", p, debug.Stack())})
 		}
 	}()
+	select {
+	case v.seats <- struct{}{}:
+		defer func() { <-v.seats }()
+	case <-ctx.Done():
+		return
+	}
+	v.began = time.Now()
 	report(solo{failed: v.answer(models)})
 }
 

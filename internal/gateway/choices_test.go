@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +86,37 @@ func TestSeveralAnswersAreSeveralCallsWhereAModelGivesOne(t *testing.T) {
 		if !maps.Equal(seeds, map[int]bool{5: true, 6: true, 7: true}) {
 			w.Errorf("seeds %v", seeds)
 		}
+	})
+}
+
+// A model may turn out to give one answer to a call, whatever the catalogue says.
+func TestSeveralAnswersAreSeveralCallsWhereGoogleSaysSo(t *testing.T) {
+	for _, refusal := range []string{"Multiple candidates is not enabled for this model", "Only one candidate can be specified in the current model"} {
+		both(t, func(w *world, _ func() *answer) {
+			w.key(1)
+			w.start()
+			w.script("", googlesim.BadRequest(refusal), sung("a"), sung("b"))
+			if got := choices(w, askFor(w, 2, map[string]any{"model": flash})); len(got) != 2 {
+				w.Errorf("%+v", got)
+			}
+			w.wantCalls("", 3)
+		})
+	}
+}
+
+func TestManyAnswersAreWorkedOnAFewAtATime(t *testing.T) {
+	both(t, func(w *world, _ func() *answer) {
+		w.key(1)
+		w.start()
+		slow := sung("a")
+		slow.Delay = time.Minute
+		w.google.Always(googlesim.Match{}, slow)
+		var atOnce atomic.Int64
+		time.AfterFunc(30*time.Second, func() { atOnce.Store(int64(w.google.Active())) })
+		if got := choices(w, askFor(w, 20, nil)); len(got) != 20 || atOnce.Load() != 8 {
+			w.Errorf("%d answers, of which %d at once", len(got), atOnce.Load())
+		}
+		w.wantCalls("", 20)
 	})
 }
 

@@ -89,11 +89,17 @@ func (x *exchange) run(models []*gemini.Model) {
 		x.silence = time.NewTimer(x.gateway.KeepAlive)
 		defer x.silence.Stop()
 	}
-	answer := x.answer
-	if n := x.request.Sampling.Candidates; n > 1 && slices.ContainsFunc(models, func(m *gemini.Model) bool { return m.Generation.Candidates < n }) {
-		answer = func(models []*gemini.Model) *translate.Error { return x.sing(models, n) }
+	n := x.request.Sampling.Candidates
+	apart := n > 1 && slices.ContainsFunc(models, func(m *gemini.Model) bool { return m.Generation.Candidates < n })
+	var failed *translate.Error
+	if !apart {
+		failed = x.answer(models)
+		apart = n > 1 && failed != nil && failed.Param == "n" && x.mayTry() // Google gives one to a call after all
 	}
-	if failed := answer(models); failed != nil {
+	if apart {
+		failed = x.sing(models, n)
+	}
+	if failed != nil {
 		x.giveUp(failed)
 	}
 }

@@ -309,6 +309,23 @@ func TestThinkingIsFittedToWhatTheModelTakes(t *testing.T) {
 	})
 }
 
+// openai-gemini#63, MisakaNet#1473: where the catalogue is wrong about it, this is found out once.
+func TestPenaltiesAreLeftOutWhereAModelTakesNone(t *testing.T) {
+	inBothWays(t, func(w *world, ask func(map[string]any) *answer) {
+		w.start()
+		w.script("", googlesim.BadRequest("Penalty is not enabled for models/"+model))
+		for i := range 2 {
+			a := ask(map[string]any{"presence_penalty": 0.5, "frequency_penalty": 0.5})
+			w.text(a)
+			w.wantCalls("", 2+i)
+			if got := a.Header().Get("X-Gemini-Proxy-Ignored"); got != "presence_penalty, frequency_penalty" || strings.Contains(w.lastBody(), "Penalty") {
+				w.Errorf("ignored %q; Google was sent %s", got, w.lastBody())
+			}
+		}
+		w.wantHealthy()
+	})
+}
+
 // A refusal may come as the first event of a stream that has begun well.
 func TestRefusalsWithinAStreamAreMended(t *testing.T) {
 	inBothWays(t, func(w *world, ask func(map[string]any) *answer) {

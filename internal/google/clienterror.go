@@ -59,7 +59,21 @@ func requestError(e *translate.Error, f *rotator.Fault, sentence string) {
 		e.Kind, e.Status, e.Message = translate.ErrServer, http.StatusInternalServerError, "The request could not be prepared."
 	default:
 		e.Code = "invalid_value"
+		for i := range unsupported {
+			if o := &unsupported[i]; o.sentence.MatchString(sentence) {
+				e.Code, e.Param = o.code, o.param
+			}
+		}
 	}
+}
+
+// unsupported are the sentences by which Google refuses what the model at hand cannot do, and OpenAI's words for that.
+var unsupported = []struct {
+	sentence    *regexp.Regexp
+	code, param string
+}{
+	{regexp.MustCompile(`(?i)^logprobs is not enabled`), "unsupported_parameter", "logprobs"},
+	{regexp.MustCompile(`(?i)^(?:multiple candidates is not enabled|only one candidate can be specified)`), "unsupported_value", "n"},
 }
 
 func payloadTooLarge(sentence string) bool {

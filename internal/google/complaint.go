@@ -26,6 +26,7 @@ var complaints = []struct {
 	{regexp.MustCompile("^unable to submit request because function call `[^`]*` in the \\d+\\. content block is missing"), gemini.ComplaintUnsigned},
 
 	{regexp.MustCompile(`^function calling with a response mime type`), gemini.ComplaintJSONMode},
+	{regexp.MustCompile(`^penalty is not enabled`), gemini.ComplaintPenalties},
 
 	{regexp.MustCompile(`^(?:unable to submit request because )?thinking[ _]level(?: (?P<level>\w+))? is not supported`), gemini.ComplaintLevel},
 	{

@@ -46,6 +46,9 @@ func TestComplaints(t *testing.T) {
 		// JSON mode.
 		{`Function calling with a response mime type: 'application/json' is unsupported`, gemini.Complaint{Kind: gemini.ComplaintJSONMode}},
 
+		// Penalties.
+		{`Penalty is not enabled for models/gemini-3.8-flash`, gemini.Complaint{Kind: gemini.ComplaintPenalties}},
+
 		// Thinking.
 		{`Thinking level MINIMAL is not supported for this model. Please retry with other thinking level.`, gemini.Complaint{Kind: level, Level: "MINIMAL"}},
 		{`Unable to submit request because thinking_level MEDIUM is not supported by this model. Learn more: https://x`, gemini.Complaint{Kind: level, Level: "MEDIUM"}},

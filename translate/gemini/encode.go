@@ -167,10 +167,11 @@ func (e *encoder) penalty(value *float64, name string) *float64 {
 	if value == nil || *value == 0 {
 		return nil
 	}
-	if !slices.Contains(e.model.Generation.Penalties, e.backend) {
+	if e.done.remedies.NoPenalties || !slices.Contains(e.model.Generation.Penalties, e.backend) {
 		e.ignore(name)
 		return nil
 	}
+	e.done.sent.penalties = true
 	return value
 }
 

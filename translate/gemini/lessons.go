@@ -91,7 +91,7 @@ func (r Remedies) about(s subject) Remedies {
 	case aboutHost:
 		return Remedies{NoIDs: r.NoIDs}
 	case aboutModel:
-		return Remedies{SignAll: r.SignAll, Thinking: r.Thinking}
+		return Remedies{SignAll: r.SignAll, NoPenalties: r.NoPenalties, Thinking: r.Thinking}
 	case aboutParameters:
 		return Remedies{Parameters: r.Parameters, FreeCalls: r.FreeCalls, Incurable: r.Incurable}
 	case aboutAnswer:

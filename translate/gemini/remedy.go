@@ -19,6 +19,8 @@ type Remedies struct {
 	// Incurable is set when no way to write these schemas has mended a refusal that does not say what it is about. It changes nothing
 	// about the encoding.
 	Incurable bool
+	// NoPenalties leaves the penalties for repetition out.
+	NoPenalties bool
 	// Thinking corrects the catalogue.
 	Thinking ThinkingRemedy
 }
@@ -47,6 +49,7 @@ const (
 	ComplaintUnsigned                // a call has no thought signature and needs one
 	ComplaintSchema                  // a schema
 	ComplaintJSONMode                // JSON mode, which does not go together with the rest of the request
+	ComplaintPenalties               // penalties are not taken
 	ComplaintLevel                   // a thinking level, or levels as such
 	ComplaintBudget                  // a thinking budget, or budgets as such
 	ComplaintDisable                 // the model cannot but think
@@ -79,6 +82,7 @@ type sent struct {
 	answer     bool // the answer has one, in a field for it
 	jsonMode   bool
 	forced     bool // the model has to call a tool
+	penalties  bool
 	thinking   bool
 }
 
@@ -104,6 +108,8 @@ func (e *Encoded) Remedy(c *Complaint) (Remedies, bool) {
 			e.simplify(&r, c)
 			r.FreeCalls = r.FreeCalls || e.sent.forced && e.sent.parameters
 		}
+	case ComplaintPenalties:
+		r.NoPenalties = r.NoPenalties || e.sent.penalties
 	case ComplaintLevel, ComplaintBudget, ComplaintDisable, ComplaintThinking:
 		if e.sent.thinking {
 			r.Thinking = r.Thinking.learn(c)
@@ -140,6 +146,7 @@ func (r Remedies) and(other Remedies) Remedies {
 	r.Answer = max(r.Answer, other.Answer)
 	r.FreeCalls = r.FreeCalls || other.FreeCalls
 	r.Incurable = r.Incurable || other.Incurable
+	r.NoPenalties = r.NoPenalties || other.NoPenalties
 	if other.Thinking != (ThinkingRemedy{}) {
 		r.Thinking = other.Thinking
 	}

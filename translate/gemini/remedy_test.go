@@ -82,6 +82,8 @@ func TestRemedies(t *testing.T) {
 	bare := talk(user(text("hi")))
 	bare.Tools = []translate.Tool{{Name: "f"}}
 	bare.ToolChoice.Mode = translate.ChoiceRequired
+	penalized := talk(user(text("hi")))
+	penalized.Sampling.PresencePenalty = new(0.5)
 	signed, unsignedTalk := toolTalk(sig, "", sig), toolTalk("", "", "")
 	schema := Complaint{Kind: ComplaintSchema}
 	unclear := Complaint{Kind: ComplaintUnclear}
@@ -114,6 +116,8 @@ func TestRemedies(t *testing.T) {
 		{"an answer's schema in words", withAnswer, translate.GeminiAPI, Remedies{Answer: SchemaWords}, schema, Remedies{Answer: SchemaWords}},
 		{"JSON mode", withAnswer, translate.GeminiAPI, none, Complaint{Kind: ComplaintJSONMode}, Remedies{Answer: SchemaUnaided}},
 		{"JSON mode that is not used", signed, translate.GeminiAPI, none, Complaint{Kind: ComplaintJSONMode}, none},
+		{"penalties", penalized, translate.GeminiAPI, none, Complaint{Kind: ComplaintPenalties}, Remedies{NoPenalties: true}},
+		{"penalties that were not sent", signed, translate.GeminiAPI, none, Complaint{Kind: ComplaintPenalties}, none},
 		{"unclear", signed, translate.GeminiAPI, none, unclear, Remedies{Parameters: SchemaLite}},
 		{"unclear, and a call is a must", forced, translate.GeminiAPI, none, unclear, Remedies{Parameters: SchemaLite, FreeCalls: true}},
 		{"unclear, without a schema", bare, translate.GeminiAPI, none, unclear, none},
