@@ -53,6 +53,7 @@ type Generation struct {
 	Candidates    int                 `json:"candidates"`  // answers that one request may ask for; 0 stands for 1
 	LogProbs      []translate.Backend `json:"logProbs"`    // where there are log probabilities
 	LongDecode    []translate.Backend `json:"longDecode"`  // where an answer may take several calls
+	Detail        []translate.Backend `json:"detail"`      // where it can be said of a picture how closely to look at it
 	// BuiltinsWithTools is where Google's own tools can be had beside functions.
 	BuiltinsWithTools []translate.Backend `json:"builtinsWithTools"`
 	Media             MediaTokens         `json:"media"`

@@ -154,10 +154,10 @@ func (e *encoder) thinking(config *generationConfig) {
 	said := e.req.Reasoning
 	config.ThinkingConfig = e.done.remedies.Thinking.correct(e.model.Thinking).config(e.req.Thinking, said)
 	e.done.sent.thinking = config.ThinkingConfig != nil
-	if e.done.sent.thinking || e.done.remedies.Thinking == (ThinkingRemedy{}) || said.Effort == "" && said.Budget == nil {
+	if e.done.sent.thinking || said.Effort == "" && said.Budget == nil {
 		return
 	}
-	if e.model.Thinking.config(e.req.Thinking, said) != nil { // what the catalogue holds possible is not
+	if e.model.Thinking == nil && !declined(said) || e.model.Thinking.config(e.req.Thinking, said) != nil { // it cannot, or not after all
 		e.ignore("reasoning_effort")
 	}
 }
@@ -274,7 +274,7 @@ func (e *encoder) system(t *turns, messages []translate.Message, more bool) {
 			case p.Kind == translate.PartText && p.Text != "":
 				place(p.Text, m.Origin)
 			case p.Kind == translate.PartMedia:
-				t.push(turnUser, mediaPart(p.Media, ""), m.Origin)
+				t.push(turnUser, t.mediaPart(p.Media, ""), m.Origin)
 			}
 		}
 	}

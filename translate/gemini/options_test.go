@@ -93,6 +93,30 @@ func TestOptionsBecomeGooglesFields(t *testing.T) {
 				r.Output.Modalities = []translate.Modality{translate.ModalityText, translate.ModalityImage}
 			},
 			want: map[string]string{"generationConfig": ""}, ignored: []string{"modalities"},
+		}, {
+			name: "a voice of a model of words", set: func(r *translate.Request) { r.Output.Voice = "alloy" },
+			want: map[string]string{"generationConfig": ""}, ignored: []string{"audio"},
+		}, {
+			name: "effort of a model that does not think", model: "gemini-2.0-flash",
+			set:  func(r *translate.Request) { r.Reasoning.Effort = translate.EffortHigh },
+			want: map[string]string{"generationConfig": ""}, ignored: []string{"reasoning_effort"},
+		}, {
+			name: "no effort of such a model", model: "gemini-2.0-flash",
+			set:  func(r *translate.Request) { r.Reasoning.Effort = translate.EffortNone },
+			want: map[string]string{"generationConfig": ""},
+		}, {
+			name: "a close look", set: func(r *translate.Request) { r.Messages = talk(user(pictureIn(translate.DetailHigh))).Messages },
+			want: map[string]string{"contents": `[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"eA=="},` +
+				`"mediaResolution":{"level":"MEDIA_RESOLUTION_HIGH"}}]}]`},
+		}, {
+			name: "a glance", backend: translate.Vertex,
+			set: func(r *translate.Request) { r.Messages = talk(user(pictureIn(translate.DetailLow))).Messages },
+			want: map[string]string{"contents": `[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"eA=="},` +
+				`"mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}}]}]`},
+		}, {
+			name: "as closely as 2.5 looks", model: older,
+			set:  func(r *translate.Request) { r.Messages = talk(user(pictureIn(translate.DetailLow))).Messages },
+			want: map[string]string{"contents": `[{"role":"user","parts":[{"inlineData":{"mimeType":"image/png","data":"eA=="}}]}]`},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -113,6 +137,12 @@ func TestOptionsBecomeGooglesFields(t *testing.T) {
 			}
 		})
 	}
+}
+
+func pictureIn(d translate.Detail) translate.Part {
+	p := picture("x")
+	p.Media.Detail = d
+	return p
 }
 
 // Models that draw or speak are no part of the simulator.

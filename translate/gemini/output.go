@@ -39,6 +39,9 @@ func (e *encoder) output(config *generationConfig) error {
 			e.ignore("image_config")
 		}
 	}
+	if e.model.Kind != KindSpeech && (o.Voice != "" || o.AudioFormat != "") {
+		e.ignore("audio")
+	}
 	return nil
 }
 

@@ -47,7 +47,7 @@ func (t *turns) answer(calls []pairedCall) {
 	for i := range calls { // older models take media only beside the responses, and these must come first
 		if c := &calls[i]; c.result != nil {
 			for j := range c.result.Media {
-				t.push(turnResults, mediaPart(&c.result.Media[j], ""), c.resultOrigin)
+				t.push(turnResults, t.mediaPart(&c.result.Media[j], ""), c.resultOrigin)
 			}
 		}
 	}
@@ -94,6 +94,6 @@ func (t *turns) stray(r *translate.Result, origin int) {
 	}
 	t.push(turnUser, part{Text: strayResult + text}, origin)
 	for i := range r.Media {
-		t.push(turnUser, mediaPart(&r.Media[i], ""), origin)
+		t.push(turnUser, t.mediaPart(&r.Media[i], ""), origin)
 	}
 }

@@ -1,6 +1,8 @@
 package gemini
 
 import (
+	"slices"
+
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
@@ -124,7 +126,7 @@ func (t *turns) say(m *translate.Message) {
 				carried = signature
 			}
 		case translate.PartMedia:
-			t.push(turnModel, mediaPart(p.Media, signature), m.Origin)
+			t.push(turnModel, t.mediaPart(p.Media, signature), m.Origin)
 		case translate.PartCall:
 			signature = t.signature(p.Call.Signature)
 			if first && signature == "" {
@@ -164,7 +166,7 @@ func (t *turns) hear(m *translate.Message) {
 			}
 			t.push(turnUser, part{Text: text}, m.Origin)
 		case translate.PartMedia:
-			t.push(turnUser, mediaPart(p.Media, ""), m.Origin)
+			t.push(turnUser, t.mediaPart(p.Media, ""), m.Origin)
 		case translate.PartResult:
 			if t.pairing.stray() {
 				t.stray(p.Result, m.Origin)
@@ -200,6 +202,19 @@ func severalSpeakers(messages []translate.Message) bool {
 	return false
 }
 
+// resolutions are how closely Google can be told to look.
+var resolutions = [...]string{translate.DetailLow: "MEDIA_RESOLUTION_LOW", translate.DetailHigh: "MEDIA_RESOLUTION_HIGH"}
+
+// mediaPart is a part of a content.
+func (t *turns) mediaPart(m *translate.Media, signature string) part {
+	p := mediaPart(m, signature)
+	if m.Detail != translate.DetailAuto && slices.Contains(t.model.Generation.Detail, t.backend) {
+		p.MediaResolution = &mediaResolution{resolutions[m.Detail]}
+	}
+	return p
+}
+
+// mediaPart is the part of media alone, as parts of results are.
 func mediaPart(m *translate.Media, signature string) part {
 	if m.URI != "" {
 		return part{FileData: &fileData{MIMEType: m.MIME, FileURI: m.URI}, ThoughtSignature: signature}

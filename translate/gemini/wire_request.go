@@ -38,6 +38,11 @@ type part struct {
 	FunctionCall     *functionCall     `json:"functionCall,omitzero"`
 	FunctionResponse *functionResponse `json:"functionResponse,omitzero"`
 	ThoughtSignature string            `json:"thoughtSignature,omitzero"`
+	MediaResolution  *mediaResolution  `json:"mediaResolution,omitzero"` // of media, on some models
+}
+
+type mediaResolution struct {
+	Level string `json:"level"`
 }
 
 type blob struct {
