@@ -13,6 +13,7 @@ const (
 	EventCitation                   // Citation: a source of the text so far
 	EventSignature                  // Signature: belongs to the text or thought before it
 	EventLogProbs                   // LogProbs: of tokens of the text before it
+	EventTier                       // Tier: how the request was treated; before all else where Google says so in time
 	EventBlocked                    // Text: why the prompt was refused; a Finish with FinishFilter follows
 	EventFinish                     // Finish, and Text: Google's own words about it, if any
 	EventUsage                      // Usage of the whole request
@@ -28,6 +29,7 @@ type Event struct {
 	Citation  *Citation
 	LogProbs  []LogProb
 	Signature Signature // EventSignature; EventMedia may carry its own, and a call's is in the Call
+	Tier      ServiceTier
 	Finish    Finish
 	Usage     Usage
 }

@@ -103,7 +103,7 @@ func (a *attempt) open(ctx context.Context) (*google.Stream, error) {
 	}
 	stream, err := a.gateway.Google.Stream(ctx, google.Call{
 		Backend: translate.Backend(credential.Backend), Model: a.model.ID, Project: credential.Project, Location: credential.Location,
-		Token: token, Body: body, RequestID: a.record.RequestID,
+		Token: token, Body: body, Tier: a.request.Tier, RequestID: a.record.RequestID,
 	})
 	if e, ok := errors.AsType[*google.Error](err); ok && e.Unsent && a.rest == nil {
 		a.called.Store(false)

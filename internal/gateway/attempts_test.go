@@ -363,6 +363,29 @@ func TestRequestIsEncodedForTheModelAndBackendThatGetIt(t *testing.T) {
 	})
 }
 
+func TestVertexIsToldOfTheTierInAHeader(t *testing.T) {
+	for backend, want := range map[string]string{"Vertex": "flex", "Developer": "", "usual": ""} {
+		both(t, func(w *world, _ func() *answer) {
+			if backend == "Developer" {
+				w.key(1)
+			} else {
+				w.user(1)
+			}
+			w.start()
+			tier := "flex"
+			if backend == "usual" {
+				tier = "default"
+			}
+			q := reportedRequest{body: `"service_tier":"` + tier + `"`}
+			q.ask(w)
+			calls := w.google.Calls(googlesim.Match{Method: "streamGenerateContent"})
+			if got := calls[0].Header.Get("X-Vertex-Ai-Llm-Shared-Request-Type"); got != want {
+				w.Errorf("%s: %q, want %q", backend, got, want)
+			}
+		})
+	}
+}
+
 func TestVertexIsAskedWhereTheCredentialSays(t *testing.T) {
 	both(t, func(w *world, ask func() *answer) {
 		w.user(1)

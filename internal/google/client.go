@@ -86,6 +86,8 @@ type Call struct {
 	Token *rotator.Token
 	// Body is the encoded GenerateContentRequest. It is only read, so attempts may share it.
 	Body []byte
+	// Tier is how Vertex is to treat the call. The Developer API reads it in the Body, and Code Assist knows of none.
+	Tier translate.ServiceTier
 	// RequestID is any string that tells requests apart; Code Assist takes one.
 	RequestID string
 }
@@ -147,7 +149,11 @@ func (c *Client) newGenerate(ctx context.Context, call *Call) (*http.Request, *E
 		}
 		body = wrapped
 	}
-	return c.newPost(ctx, url, body, call.Token)
+	req, refusal := c.newPost(ctx, url, body, call.Token)
+	if refusal == nil && call.Backend == translate.Vertex && call.Tier != "" {
+		req.Header.Set("X-Vertex-AI-LLM-Shared-Request-Type", string(call.Tier))
+	}
+	return req, refusal
 }
 
 // newPost builds a POST of JSON. Bytes bodies can be replayed, which HTTP/2 needs when a connection is going away.

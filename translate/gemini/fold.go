@@ -26,6 +26,7 @@ type Fold struct {
 	resuming   bool
 	blocked    bool
 	visible    bool
+	treated    bool // it was told how
 }
 
 // candidate is what is known of one candidate so far.
@@ -56,6 +57,10 @@ func (f *Fold) Add(dst []translate.Event, r *Response) []translate.Event {
 	if r.Usage.Total != 0 || r.Usage.Prompt != 0 {
 		f.usage = r.Usage // a running total; Vertex's events before the last have none
 	}
+	if r.Tier != "" && !f.treated {
+		f.treated = true
+		dst = append(dst, translate.Event{Kind: translate.EventTier, Tier: r.Tier})
+	}
 	for i := range r.Candidates {
 		dst = f.add(dst, &r.Candidates[i])
 	}
@@ -64,7 +69,11 @@ func (f *Fold) Add(dst []translate.Event, r *Response) []translate.Event {
 		dst = append(dst, translate.Event{Kind: translate.EventBlocked, Text: text})
 	}
 	for i := before; i < len(dst); i++ {
-		f.visible = f.visible || dst[i].Kind != translate.EventSignature && dst[i].Kind != translate.EventLogProbs
+		switch dst[i].Kind {
+		case translate.EventSignature, translate.EventLogProbs, translate.EventTier:
+		default:
+			f.visible = true
+		}
 	}
 	return dst
 }

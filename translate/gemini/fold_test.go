@@ -26,6 +26,8 @@ func told(e translate.Event) string {
 		s = fmt.Sprintf("media %s %q", e.Media.MIME, e.Media.Data)
 	case translate.EventCitation:
 		s = fmt.Sprintf("citation %d-%d %s %s", e.Citation.Start, e.Citation.End, e.Citation.URI, e.Citation.Title)
+	case translate.EventTier:
+		s = "tier " + string(e.Tier)
 	case translate.EventSignature:
 		s = "signature"
 	case translate.EventLogProbs:
@@ -183,6 +185,23 @@ func TestFold(t *testing.T) {
 				`{"candidates":[{"logprobsResult":{"topCandidates":[{}]}}]}`, `{"candidates":[{"logprobsResult":7,"finishReason":"STOP"}]}`,
 			},
 			want: []string{`text "ab"`, `likely [{a -0.5 [{a -0.5 []} {c -2 []}]} {b 0 []}]`, done, free},
+		},
+		{
+			name: "the tier is told once, in the Developer API's words",
+			payloads: []string{
+				`{"usageMetadata":{"serviceTier":"priority"}}`, `{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}],"usageMetadata":{"serviceTier":"priority"}}`,
+			},
+			want: []string{`tier priority`, `text "a"`, done, free},
+		},
+		{
+			name:     "and in Vertex's, after the answer",
+			payloads: []string{candidateOf(`{"text":"a"}`, "STOP"), `{"usageMetadata":{"trafficType":"ON_DEMAND_FLEX"}}`},
+			want:     []string{`text "a"`, `tier flex`, done, free},
+		},
+		{
+			name:     "the usual tier goes without saying",
+			payloads: []string{`{"usageMetadata":{"serviceTier":"standard","trafficType":"ON_DEMAND"}}`, candidateOf(`{"text":"a"}`, "STOP")},
+			want:     []string{`text "a"`, done, free},
 		},
 		{
 			name: "what is unknown is passed over",
@@ -353,6 +372,7 @@ func TestUsage(t *testing.T) {
 func TestVisible(t *testing.T) {
 	tests := map[string]bool{
 		`{"usageMetadata":{"totalTokenCount":1}}`:                            false,
+		`{"usageMetadata":{"serviceTier":"flex"}}`:                           false,
 		candidateOf(`{"text":""}`, ""):                                       false,
 		candidateOf(`{"text":"","thoughtSignature":"c2ln"}`, ""):             false,
 		candidateOf(``, "MALFORMED_FUNCTION_CALL"):                           false,

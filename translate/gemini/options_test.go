@@ -77,7 +77,10 @@ func TestOptionsBecomeGooglesFields(t *testing.T) {
 			name: "a service tier", set: func(r *translate.Request) { r.Tier = translate.TierFlex },
 			want: map[string]string{"serviceTier": `"flex"`},
 		}, {
-			name: "no service tier on Vertex", backend: translate.Vertex, set: func(r *translate.Request) { r.Tier = translate.TierPriority },
+			name: "a service tier is no field of Vertex's", backend: translate.Vertex, set: func(r *translate.Request) { r.Tier = translate.TierPriority },
+			want: map[string]string{"serviceTier": ""},
+		}, {
+			name: "no service tier on Code Assist", model: "gemini-3-flash-preview", backend: translate.CodeAssist, set: func(r *translate.Request) { r.Tier = translate.TierPriority },
 			want: map[string]string{"serviceTier": ""}, ignored: []string{"service_tier"},
 		}, {
 			name: "log probabilities", model: older, backend: translate.Vertex,

@@ -73,10 +73,12 @@ func (e *encoder) service() error {
 	if e.req.Tier == "" {
 		return nil
 	}
-	if e.backend == translate.GeminiAPI {
+	switch e.backend {
+	case translate.GeminiAPI:
 		e.out.ServiceTier = e.req.Tier
-	} else {
+	case translate.CodeAssist:
 		e.ignore("service_tier")
+	default: // Vertex reads it in a header
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
 // Response is one generateContent answer or one event of streamGenerateContent, reduced to what is translated. It is made to be
@@ -14,6 +16,7 @@ type Response struct {
 	Candidates   []Candidate
 	Feedback     PromptFeedback
 	Usage        UsageMetadata
+	Tier         translate.ServiceTier // that the request got; empty for the usual one, or where Google does not say
 	ModelVersion string
 	ResponseID   string
 	// Error is the value of an error member: Google reports failures inside a 200 stream that way. Nil when there is none.
@@ -150,6 +153,7 @@ func (r *Response) reset() {
 	r.Candidates = r.Candidates[:0]
 	r.Feedback = PromptFeedback{}
 	r.Usage = UsageMetadata{}
+	r.Tier = ""
 	r.Error = nil
 }
 
@@ -202,6 +206,8 @@ func (r *Response) usage(name []byte) (err error) {
 		u.ToolUse, err = r.in.count()
 	case "totalTokenCount":
 		u.Total, err = r.in.count()
+	case "serviceTier", "trafficType": // the Developer API's, and the others'
+		return r.tier()
 	case "promptTokensDetails":
 		u.PromptAudio, err = r.audioTokens()
 	case "candidatesTokensDetails":
@@ -210,6 +216,20 @@ func (r *Response) usage(name []byte) (err error) {
 		return r.in.skip()
 	}
 	return err
+}
+
+// tier reads how the request was treated, of which Google's services speak in words of their own.
+func (r *Response) tier() error {
+	if err := r.in.unquote(); err != nil {
+		return err
+	}
+	word := bytes.ToLower(r.in.scratch)
+	for _, t := range [...]translate.ServiceTier{translate.TierFlex, translate.TierPriority} {
+		if bytes.HasSuffix(word, []byte(t)) {
+			r.Tier = t
+		}
+	}
+	return nil
 }
 
 // audioTokens reads a list of token counts by modality, of which only AUDIO is reported to clients.

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -28,6 +29,7 @@ type chatWriter struct {
 	head    []byte
 	choices []chatChoice
 	usage   translate.Usage
+	tier    translate.ServiceTier
 	callIDs []string // used so far
 }
 
@@ -67,7 +69,13 @@ func newChatWriter(request *translate.Request, form chatForm, created int64) *ch
 
 // Append implements translate.Writer.
 func (w *chatWriter) Append(dst []byte, ev *translate.Event) []byte {
-	dst = w.begin(dst)
+	if ev.Kind == translate.EventTier {
+		w.tier = ev.Tier // too late for a stream that has begun: its chunks must agree
+		return dst
+	}
+	if w.form.stream {
+		dst = w.begin(dst)
+	}
 	if ev.Kind == translate.EventUsage {
 		w.usage = ev.Usage
 		return dst
@@ -98,7 +106,7 @@ func (w *chatWriter) Append(dst []byte, ev *translate.Event) []byte {
 		dst = w.text(dst, ev.Candidate, fieldRefusal, ev.Text)
 	case translate.EventFinish:
 		dst = w.end(dst, ev.Candidate, w.finishReason(ev.Finish))
-	case translate.EventUsage: // of no choice, see above
+	case translate.EventUsage, translate.EventTier: // of no choice, see above
 	}
 	return dst
 }
@@ -124,7 +132,7 @@ func (w *chatWriter) Finish(dst []byte) []byte {
 }
 
 // begin renders what all chunks have in common, and gives every choice its role: in order, because the Python SDK files choices in
-// the order of their arrival. It happens at the first event, when the request's model is settled.
+// the order of their arrival. It happens at the first event of a stream, when the request's model is settled.
 func (w *chatWriter) begin(dst []byte) []byte {
 	if w.head != nil {
 		return dst
@@ -157,7 +165,9 @@ func (w *chatWriter) envelope() []byte {
 	head = strconv.AppendInt(head, w.created, 10)
 	head = append(head, `,"model":`...)
 	head = appendString(head, w.request.Model)
-	head = append(head, `,"service_tier":"default","system_fingerprint":"`...)
+	head = append(head, `,"service_tier":"`...)
+	head = append(head, cmp.Or(w.tier, "default")...)
+	head = append(head, `","system_fingerprint":"`...)
 	head = append(head, fingerprint(w.request.Model)...)
 	return append(head, `","choices":[`...)
 }

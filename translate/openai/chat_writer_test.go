@@ -476,6 +476,27 @@ func TestUsageIsAskedForInTwoWays(t *testing.T) {
 	}
 }
 
+func TestAnswersSayHowTheRequestWasTreated(t *testing.T) {
+	flex := translate.Event{Kind: translate.EventTier, Tier: translate.TierFlex}
+	for _, c := range []struct {
+		name            string
+		events          []translate.Event
+		streamed, whole string // tiers: of the stream's chunks, and of the whole
+	}{
+		{"as usual", []translate.Event{says("a"), ends(translate.FinishStop), used}, "default", "default"},
+		{"known from the beginning", []translate.Event{flex, says("a"), ends(translate.FinishStop), used}, "flex", "flex"},
+		{"known at the end", []translate.Event{says("a"), flex, ends(translate.FinishStop), used}, "default", "flex"},
+	} {
+		a := answer{events: c.events}
+		for text, want := range map[string]string{string(a.write(true)): c.streamed, string(a.write(false)): c.whole} {
+			chunks := strings.Count(text, `"service_tier":`)
+			if chunks == 0 || strings.Count(text, `"service_tier":"`+want+`"`) != chunks {
+				t.Errorf("%s: want %s in %s", c.name, want, text)
+			}
+		}
+	}
+}
+
 func TestTheFingerprintIsTheModels(t *testing.T) {
 	a, b := fingerprint("a"), fingerprint("b")
 	if a == b || a != fingerprint("a") || !regexp.MustCompile(`^fp_[0-9a-f]{10}$`).MatchString(a) {
