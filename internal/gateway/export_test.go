@@ -1,6 +1,12 @@
 package gateway
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/gemini-proxy/caddy-gemini-proxy/internal/signatures"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
+	"github.com/gemini-proxy/caddy-gemini-proxy/translate/gemini"
+)
 
 // Conversation is what identifies the conversation of a request.
 var Conversation = conversation
@@ -13,4 +19,14 @@ func SetMaxAnswer(t testing.TB, n int) {
 	before := maxAnswer
 	maxAnswer = n
 	t.Cleanup(func() { maxAnswer = before })
+}
+
+// Recall gives the calls of a request their signatures back.
+func Recall(cache *signatures.Cache, c Client, request *translate.Request, m *gemini.Model) {
+	newMemory(cache, c, request).recall(m)
+}
+
+// Keep remembers the signature of a call that a request was answered with.
+func Keep(cache *signatures.Cache, c Client, request *translate.Request, ev *translate.Event) {
+	newMemory(cache, c, request).keep(ev)
 }
