@@ -116,10 +116,10 @@ func withFormat(schema string) map[string]any {
 }
 
 const (
-	boundedSchema    = `{"type":"object","properties":{"minimum":{"type":"array","items":{"type":"string"},"maxItems":900}}}`
+	boundedSchema    = `{"type":"object","properties":{"minimum":{"type":"array","items":{"type":"string"},"maxItems":60}}}`
 	enumeratedSchema = `{"type":"object","properties":{"a":{"type":"string","enum":["x","y"]}}}`
 	// stubbornSchema is another one at each stage, and none of them is simple.
-	stubbornSchema = `{"type":"object","properties":{"a":{"type":"string","enum":["x","y"]},"b":{"type":"array","maxItems":900}}}`
+	stubbornSchema = `{"type":"object","properties":{"a":{"type":"string","enum":["x","y"]},"b":{"type":"array","maxItems":60}}}`
 )
 
 func TestSchemasAreSimplifiedUntilGoogleTakesThem(t *testing.T) {
@@ -132,7 +132,7 @@ func TestSchemasAreSimplifiedUntilGoogleTakesThem(t *testing.T) {
 		sent    string // part of the request that was answered
 	}{
 		{"a tool's bounds", googlesim.Quirks{MaxStates: 10}, withTool(boundedSchema), 2, "",
-			`"parametersJsonSchema":{"type":"object","properties":{"minimum":{"type":"array","items":{"type":"string"},"description":"(maxItems: 900)"}}}`},
+			`"parametersJsonSchema":{"type":"object","properties":{"minimum":{"type":"array","items":{"type":"string"},"description":"(maxItems: 60)"}}}`},
 		{"an answer's bounds", googlesim.Quirks{MaxStates: 10}, withFormat(boundedSchema), 2, "", `"responseJsonSchema":`},
 		{"bounds, unclearly", googlesim.Quirks{MaxStates: 10, Unclear: true}, withTool(boundedSchema), 2, "", `"parametersJsonSchema":`},
 		{"a tool in the older dialect", googlesim.Quirks{NoJSONSchema: true}, withTool(enumeratedSchema), 2, "",
@@ -229,7 +229,7 @@ func TestARefusalThatNothingMendsIsTheClients(t *testing.T) {
 			w.wantCalls("", 5)
 			stop()
 			w.completion(ask(withTool(boundedSchema)))
-			if !strings.Contains(w.lastBody(), `"maxItems":900`) {
+			if !strings.Contains(w.lastBody(), `"maxItems":60`) {
 				w.Errorf("what did not help was kept: %s", w.lastBody())
 			}
 			w.wantHealthy()

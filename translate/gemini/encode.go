@@ -210,9 +210,17 @@ func (e *encoder) format(config *generationConfig) error {
 	}
 	e.instruction = "Answer with a single JSON value and nothing else: no explanation and no code fence."
 	if schema != nil {
-		e.instruction += " It must obey this JSON Schema:\n" + string(schema)
+		e.instruction += " It must obey this JSON Schema:\n" + asWritten(e.req.Format.Schema)
 	}
 	return nil
+}
+
+// asWritten is a schema as the client has written it, but for the space between its words: where no dialect has to be obeyed, nothing of it
+// is lost.
+func asWritten(schema jsontext.Value) string {
+	schema = schema.Clone()
+	_ = schema.Compact(tolerant) // the cleaner has read it before, so it is no malformed one
+	return string(schema)
 }
 
 // answerSchema is the schema of the answer, nil for none.
@@ -221,7 +229,7 @@ func (e *encoder) answerSchema() (jsontext.Value, error) {
 	if e.req.Format.Kind != translate.FormatSchema || schema.Kind() != '{' {
 		return nil, nil
 	}
-	clean, err := e.cleaner.clean(schema)
+	clean, err := e.cleaner.answer(schema)
 	if err != nil {
 		return nil, translate.Invalid("response_format", "invalid_json_schema", "The schema of the answer is not valid JSON.")
 	}

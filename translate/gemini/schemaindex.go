@@ -9,11 +9,10 @@ import (
 
 // Bounds that no schema reaches but one that was made to be a burden.
 const (
-	maxInlined  = 4    // what copies for references and alternatives may add to a schema, as a multiple of its length
-	maxMerged   = 64   // what may be read to merge the parts of allOf, as a multiple of its length
-	maxOpen     = 64   // references that lead from one to the next
-	maxPointers = 256  // references to what is no definition
-	maxKeywords = 1000 // of a schema that is merged with another
+	freeCopies  = 32 << 10 // bytes that copies for references and alternatives may add to a schema, besides a part of its length
+	maxMerged   = 64       // what may be read to merge the parts of allOf, as a multiple of its length
+	maxOpen     = 64       // references that lead from one to the next
+	maxPointers = 256      // references to what is no definition
 )
 
 // schemaIndex finds what the references in a schema lead to, and says how much of it may still be copied.
@@ -22,11 +21,13 @@ type schemaIndex struct {
 	budget   int                    // bytes that may be copied
 	work     int                    // bytes that may be merged
 	pointers int                    // references followed that were to no definition
-	named    map[string]*schemaNode // definitions and anchors by name, wherever they stand
+	named    map[string]*schemaNode // definitions, anchors and ids by name, wherever they stand
+	defined  map[*schemaNode]bool   // the definitions
 }
 
-func newSchemaIndex(root *schemaNode) schemaIndex {
-	x := schemaIndex{root: root, budget: maxInlined * root.size, work: maxMerged * root.size, named: map[string]*schemaNode{}}
+// newSchemaIndex is the index of a schema, of which so many bytes may be copied.
+func newSchemaIndex(root *schemaNode, copies int) schemaIndex {
+	x := schemaIndex{root: root, budget: copies, work: maxMerged * root.size, named: map[string]*schemaNode{}, defined: map[*schemaNode]bool{}}
 	x.define(root)
 	return x
 }
@@ -40,12 +41,15 @@ func (x *schemaIndex) spend(n int) bool {
 	return true
 }
 
+// definitions are keywords that hold schemas for references, and nothing else.
+var definitions = []string{"$defs", "definitions", "schemas"}
+
 // find is what a reference leads to within the schema; nil when it leads elsewhere, or nowhere. A definition is found by its name even
 // where the schema it was written for has become part of another one.
 func (x *schemaIndex) find(ref string) *schemaNode {
 	pointer, local := strings.CutPrefix(ref, "#")
 	if !local {
-		return nil
+		return x.named[ref] // by its $id
 	}
 	if unescaped, err := url.PathUnescape(pointer); err == nil {
 		pointer = unescaped
@@ -54,7 +58,7 @@ func (x *schemaIndex) find(ref string) *schemaNode {
 	if path == "" {
 		return x.root
 	}
-	if found := x.defined(path); found != nil {
+	if found := x.definition(path); found != nil {
 		return found
 	}
 	steps := strings.Split(path, "/")
@@ -69,10 +73,10 @@ func (x *schemaIndex) find(ref string) *schemaNode {
 	return x.named[steps[len(steps)-1]]
 }
 
-// defined is the definition at a path that is one's usual place, without much ado; nil when there is none.
-func (x *schemaIndex) defined(path string) *schemaNode {
+// definition is the one at a path that is one's usual place, without much ado; nil when there is none.
+func (x *schemaIndex) definition(path string) *schemaNode {
 	place, name, _ := strings.Cut(path, "/")
-	if (place != "$defs" && place != "definitions") || strings.ContainsAny(name, "/~") {
+	if !slices.Contains(definitions, place) || strings.ContainsAny(name, "/~") {
 		return nil
 	}
 	return x.named[name]
@@ -114,9 +118,11 @@ func (x *schemaIndex) define(s *schemaNode) {
 		}
 	}
 	note(s.text("$anchor"), s)
-	for _, name := range []string{"$defs", "definitions"} {
+	note(s.text("$id"), s)
+	for _, name := range definitions {
 		for _, sub := range s.subs(name) {
 			note(sub.name, sub.schema)
+			x.defined[sub.schema] = true
 		}
 	}
 	for i := range s.keywords {
@@ -135,16 +141,27 @@ func (x *schemaIndex) flatten(s *schemaNode, open []*schemaNode) *schemaNode {
 	}
 	s = s.without("allOf")
 	for _, part := range parts {
-		one, within := part.schema, open
-		if ref := one.text("$ref"); ref != "" {
-			if one = x.find(ref); one == nil || len(open) >= maxOpen || slices.Contains(open, one) || !x.spend(one.size) {
-				continue
-			}
-			within = append(slices.Clip(open), one)
+		one, within := x.resolve(part.schema, open)
+		if one == nil {
+			continue
 		}
 		if x.work -= s.size + one.size; x.work > 0 {
 			s = merge(s, x.flatten(one, within))
 		}
 	}
 	return s
+}
+
+// resolve is what a reference leads to, by however many others, or the schema itself when it is none; nil when it leads nowhere, back, or
+// too far. The schemas it led through are added to those open.
+func (x *schemaIndex) resolve(s *schemaNode, open []*schemaNode) (*schemaNode, []*schemaNode) {
+	for ref := s.text("$ref"); ref != ""; ref = s.text("$ref") {
+		target := x.find(ref)
+		if target == nil || len(open) >= maxOpen || slices.Contains(open, target) || !x.spend(target.size) {
+			return nil, open
+		}
+		open = append(slices.Clip(open), target)
+		s = target
+	}
+	return s, open
 }

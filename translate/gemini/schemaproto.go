@@ -72,10 +72,10 @@ var protoFormats = map[string][]string{
 // protoDialect writes a schema for Google's older fields, as the parameters of a function, which are an object, or as it is; nil when
 // nothing of it can be said at the root.
 func protoDialect(root *schemaNode, parameters bool) jsontext.Value {
-	w := protoWriter{schemaIndex: newSchemaIndex(root), open: []*schemaNode{root}}
+	w := protoWriter{schemaIndex: newSchemaIndex(root, 2*root.size+freeCopies), open: []*schemaNode{root}}
 	p := w.schema(root, 0)
 	if parameters {
-		p = p.asObject()
+		p = w.asObject(p)
 	}
 	if p == nil || w.free[p] {
 		return nil
@@ -89,8 +89,9 @@ func protoDialect(root *schemaNode, parameters bool) jsontext.Value {
 
 // asObject is a schema as the arguments of a function, which are one object: of several kinds of object, one that has the properties of
 // all of them. It is nil for what is no object.
-func (p *protoSchema) asObject() *protoSchema {
+func (w *protoWriter) asObject(p *protoSchema) *protoSchema {
 	if p.Type == typeObject {
+		p.Nullable = false
 		return p
 	}
 	var all *protoSchema
@@ -100,7 +101,7 @@ func (p *protoSchema) asObject() *protoSchema {
 			continue
 		}
 		if all == nil {
-			all = &protoSchema{Type: typeObject, Description: option.Description, Nullable: option.Nullable, Required: option.Required}
+			all = &protoSchema{Type: typeObject, Description: option.Description, Required: option.Required}
 		}
 		needed := make(map[string]bool, len(option.Required))
 		for _, name := range option.Required {
@@ -108,11 +109,17 @@ func (p *protoSchema) asObject() *protoSchema {
 		}
 		all.Required = slices.DeleteFunc(all.Required, func(name string) bool { return !needed[name] })
 		for _, q := range option.Properties {
-			if !known[q.name] {
+			if !known[q.name] && !w.free[option] {
 				known[q.name] = true
 				all.Properties = append(all.Properties, q)
 			}
 		}
+	}
+	if all == nil || len(all.Properties) == 0 {
+		return nil
+	}
+	if len(all.Required) == 0 {
+		all.Required = nil
 	}
 	all.order()
 	return all
@@ -120,7 +127,7 @@ func (p *protoSchema) asObject() *protoSchema {
 
 // order keeps the properties in their order, which the protocol would lose.
 func (p *protoSchema) order() {
-	if p == nil || len(p.Properties) < 2 {
+	if len(p.Properties) < 2 {
 		return
 	}
 	p.PropertyOrdering = p.PropertyOrdering[:0]
@@ -141,11 +148,8 @@ func (w *protoWriter) schema(s *schemaNode, depth int) *protoSchema {
 	if ref := s.text("$ref"); ref != "" {
 		return w.reference(s, ref, depth)
 	}
-	s = w.flatten(s, w.open)
-	if options := s.alternatives(); len(options) > 0 {
-		if p := w.anyOf(s, options, depth); p != nil {
-			return p
-		}
+	if options := s.subs("anyOf"); len(options) > 0 {
+		return w.anyOf(options, depth)
 	}
 	types, nullable := s.types()
 	if len(types) > 1 {
@@ -250,33 +254,13 @@ func (p *protoSchema) scalar(s *schemaNode) {
 	}
 }
 
-// anyOf rewrites a schema that has alternatives; nil when they say nothing that could be said besides the rest of it.
-func (w *protoWriter) anyOf(s *schemaNode, options []subschema, depth int) *protoSchema {
-	own := s.without("anyOf", "oneOf")
-	if own.shaped() && (!slices.ContainsFunc(options, func(o subschema) bool { return o.schema.shaped() }) || !w.spend(own.size*len(options))) {
-		return nil
+// anyOf rewrites alternatives.
+func (w *protoWriter) anyOf(options []subschema, depth int) *protoSchema {
+	list := make([]*protoSchema, len(options))
+	for i, option := range options {
+		list[i] = w.schema(option.schema, depth)
 	}
-	var list []*protoSchema
-	nullable := s.nullable()
-	for _, option := range options {
-		one := option.schema
-		if own.shaped() {
-			whole := keyword{name: "allOf", kind: schemaList, subs: []subschema{option}}
-			one = w.flatten(&schemaNode{size: one.size, keywords: []keyword{whole}}, w.open)
-			one = merge(one, own.without("description"))
-		}
-		if p := w.schema(one, depth); p.Type == typeNull {
-			nullable = true
-		} else {
-			list = append(list, p)
-		}
-	}
-	if len(list) == 0 {
-		return &protoSchema{Type: typeNull, Description: s.text("description")}
-	}
-	p := union(list, nullable)
-	p.introduce(s.text("description"))
-	return p
+	return union(list, false)
 }
 
 // anyType rewrites a schema of several types.
@@ -292,23 +276,37 @@ func (w *protoWriter) anyType(s *schemaNode, types []string, nullable bool, dept
 	return union(list, nullable)
 }
 
-// union is a schema of one of several. They stand alone, so that each of them is nullable when the whole is.
+// union is a schema of one of several, each of which is there once. They stand alone, so that each of them is nullable when the whole is.
 func union(list []*protoSchema, nullable bool) *protoSchema {
-	all := make([]*protoSchema, 0, len(list))
+	var all []*protoSchema
 	for _, p := range list {
-		if len(p.AnyOf) > 0 {
+		switch {
+		case len(p.AnyOf) > 0:
 			all = append(all, p.AnyOf...)
-		} else {
+		case p.Type == typeNull:
+			nullable = true
+		default:
 			all = append(all, p)
 		}
+	}
+	if len(all) == 0 {
+		return &protoSchema{Type: typeNull}
 	}
 	for _, p := range all {
 		p.Nullable = p.Nullable || nullable
 	}
-	if len(all) == 1 {
+	if all = distinct(all); len(all) == 1 {
 		return all[0]
 	}
 	return &protoSchema{AnyOf: all}
+}
+
+// distinct are the schemas of a list without those that say nothing more than the one before them.
+func distinct(list []*protoSchema) []*protoSchema {
+	return slices.CompactFunc(list, func(a, b *protoSchema) bool {
+		return a.Type == b.Type && a.Format == b.Format && a.Description == b.Description && a.Nullable == b.Nullable && a.Items == nil &&
+			len(a.Properties)+len(a.AnyOf) == 0 && slices.Equal(a.Enum, b.Enum)
+	})
 }
 
 // introduce puts a description before a schema's own.
@@ -316,7 +314,44 @@ func (p *protoSchema) introduce(text string) {
 	for len(p.AnyOf) > 0 {
 		p = p.AnyOf[0]
 	}
-	if text != "" && !strings.HasPrefix(p.Description, text) {
-		p.Description = cut(strings.TrimSpace(text+" "+p.Description), maxDescription)
+	p.Description = cut(introduced(text, p.Description), maxDescription)
+}
+
+// reference rewrites a schema that stands somewhere else. One that is part of itself ends as any object.
+func (w *protoWriter) reference(s *schemaNode, ref string, depth int) *protoSchema {
+	var p *protoSchema
+	switch target := w.find(ref); {
+	case target == nil:
+		p = anything()
+	case len(w.open) >= maxOpen || slices.Contains(w.open, target) || !w.spend(target.size):
+		p = w.freeObject(new(protoSchema), anything())
+	default:
+		w.open = append(w.open, target)
+		p = w.schema(target, depth)
+		w.open = w.open[:len(w.open)-1]
+	}
+	p.introduce(s.text("description"))
+	return p
+}
+
+// types are the types a value may have by Google's names, at least one and not null unless that is the only one, and whether it may be
+// null besides.
+func (s *schemaNode) types() (types []string, nullable bool) {
+	for _, name := range s.typeNames() {
+		if name == "null" {
+			nullable = true
+		} else {
+			types = append(types, strings.ToUpper(name))
+		}
+	}
+	switch {
+	case len(types) > 0:
+		return types, nullable
+	case nullable:
+		return []string{typeNull}, false
+	case len(s.list("enum")) > 0 && s.list("enum")[0].Kind() == '0':
+		return []string{typeNumber}, false
+	default:
+		return []string{typeString}, false
 	}
 }

@@ -8,14 +8,33 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// settle rewrites the references in a schema the way Google follows them: to definitions at the root, with nothing but a description and a
-// default beside them, and never in a circle of required properties. What allOf says becomes the schema's own, and a reference that leads
-// nowhere allows anything. Definitions nobody refers to are left out. Of enumerations it leaves what Google can enumerate.
-func settle(root *schemaNode) *schemaNode {
-	r := refs{schemaIndex: newSchemaIndex(root), known: map[*schemaNode]int{}, numbers: map[string]int{}, suffix: map[string]int{}}
-	r.places = []place{{target: root}}
+// settle rewrites a schema into Google's dialect: with references the way Google follows them, to definitions at the root, with nothing but
+// a description beside them, and never in a circle of required properties; with alternatives that stand alone; and with hints of what the
+// dialect has no words for. A reference that leads nowhere allows anything. Definitions nobody refers to are left out.
+func settle(root *schemaNode, use schemaUse) *schemaNode {
+	settled := settleOnce(root, use)
+	if use == forParameters && settled.index("anyOf") >= 0 {
+		return settleOnce(settled, use) // its alternatives may be objects now
+	}
+	return settled
+}
+
+func settleOnce(root *schemaNode, use schemaUse) *schemaNode {
+	if root.plain != nil {
+		return root
+	}
+	r := refs{
+		schemaIndex: newSchemaIndex(root, root.size/4+freeCopies), use: use,
+		known: map[*schemaNode]int{}, numbers: map[string]int{}, suffix: map[string]int{},
+	}
+	first := root
+	if use == forParameters {
+		first = r.object(root, []*schemaNode{root})
+	}
+	r.places = []place{{target: first}}
 	for r.at = 0; r.at < len(r.places); r.at++ { // settling one may find more
-		settled := r.settle(r.places[r.at].target, []*schemaNode{r.places[r.at].target})
+		depth := min(r.at, 1)
+		settled := r.settle(r.places[r.at].target, []*schemaNode{root, r.places[r.at].target}, depth)
 		r.places[r.at].schema = settled
 	}
 	leads := make([][]int, len(r.places))
@@ -23,20 +42,59 @@ func settle(root *schemaNode) *schemaNode {
 		leads[i] = r.places[i].leads
 	}
 	r.circle = circles(leads)
-	settled := r.loosen(r.places[0].schema, 0)
-	if len(r.places) == 1 {
-		return settled
+	settled := r.loosen(r.places[0].schema, 0, false)
+	if use == forParameters {
+		if settled = settled.arguments(); settled == nil {
+			return &schemaNode{}
+		}
 	}
+	return r.withDefinitions(settled)
+}
+
+// withDefinitions adds to the root the definitions that it refers to, directly or not, in the order of the references.
+func (r *refs) withDefinitions(root *schemaNode) *schemaNode {
 	defs := keyword{name: "$defs", kind: schemaMap}
-	for i, p := range r.places[1:] {
-		defs.subs = append(defs.subs, subschema{p.name, r.loosen(p.schema, i+1)})
+	defined := map[int]bool{0: true}
+	look := func(s *schemaNode) {
+		s.eachReference(func(ref string) {
+			if i := r.number(ref); !defined[i] {
+				defined[i] = true
+				defs.subs = append(defs.subs, subschema{r.places[i].name, r.loosen(r.places[i].schema, i, false)})
+			}
+		})
 	}
-	return settled.with(defs)
+	look(root)
+	for i := 0; i < len(defs.subs); i++ {
+		look(defs.subs[i].schema)
+	}
+	if len(defs.subs) == 0 {
+		return root
+	}
+	return root.with(defs)
+}
+
+// arguments is the root of a function's parameters as Google wants it: an object, with properties even if there are none. It is nil for
+// what is no object.
+func (s *schemaNode) arguments() *schemaNode {
+	if s.index("anyOf") >= 0 || len(s.keywords) == 0 {
+		return s
+	}
+	if !s.isObject() && (len(s.typeNames()) > 0 || s.index("enum") >= 0) {
+		return nil
+	}
+	whole := &schemaNode{size: s.size, keywords: slices.Clone(s.keywords)}
+	whole.remove("type")
+	whole.keywords = slices.Insert(whole.keywords, 0, keyword{name: "type", value: jsontext.Value(`"object"`)})
+	if whole.index("properties") < 0 {
+		whole.put(keyword{name: "properties", kind: schemaMap})
+	}
+	return whole
 }
 
 // refs are the references of one schema.
 type refs struct {
 	schemaIndex
+	use     schemaUse
 	places  []place             // the root, and then the definitions in the order in which they are referred to
 	at      int                 // the place being settled
 	known   map[*schemaNode]int // the place of each target
@@ -53,38 +111,51 @@ type place struct {
 	leads  []int       // places it refers to
 }
 
-// settle rewrites one schema. Open are the schemas that allOf has led through.
-func (r *refs) settle(s *schemaNode, open []*schemaNode) *schemaNode {
-	if s.plain != nil {
-		return s
+// settle rewrites one schema. Open are the schemas that references have led through.
+func (r *refs) settle(s *schemaNode, open []*schemaNode, depth int) *schemaNode {
+	switch {
+	case s.plain != nil: // true, or what no schema is
+		return new(schemaNode)
+	case depth > maxSchemaDepth:
+		return tooDeepNode
 	}
-	if only := s.subs("allOf"); len(only) == 1 && only[0].schema.text("$ref") != "" && !s.without("allOf").shaped() {
-		s = s.without("allOf").with(keyword{name: "$ref", value: only[0].schema.plainOf("$ref")}) // the way to describe a reference in older drafts
-	}
+	s = r.reduce(s, open)
 	if ref := s.text("$ref"); ref != "" {
 		return r.refer(s, ref)
 	}
-	s = r.flatten(s, open)
-	settled := &schemaNode{size: s.size, keywords: make([]keyword, 0, len(s.keywords))}
-	for _, k := range s.keywords {
-		if k.name == "$defs" || k.name == "definitions" || k.name == "$ref" {
+	s = s.conform(r.use)
+	for i := range s.keywords {
+		k := &s.keywords[i]
+		if k.kind == plainValue || k.name == "additionalProperties" && k.subs[0].schema.plain != nil {
 			continue
 		}
 		subs := make([]subschema, len(k.subs))
 		for i, sub := range k.subs {
-			subs[i] = subschema{sub.name, r.settle(sub.schema, open)}
+			subs[i] = subschema{sub.name, r.settle(sub.schema, open, depth+1)}
 		}
 		k.subs = subs
-		settled.keywords = append(settled.keywords, k)
 	}
-	settled.enumerate()
-	return settled
+	return s
 }
+
+// tooDeepNode is tooDeep, taken apart.
+var tooDeepNode = func() *schemaNode {
+	s, err := parseSchema(jsontext.Value(tooDeep))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}()
 
 // refer is a reference with what may stand beside it.
 func (r *refs) refer(s *schemaNode, ref string) *schemaNode {
 	settled := new(schemaNode)
-	if target := r.find(ref); target != nil {
+	target := r.find(ref)
+	if target != nil && target != r.root && r.known[target] == 0 && !r.defined[target] && !r.spend(target.size) {
+		target = nil // a copy too many
+	}
+	var hints []string
+	if target != nil {
 		to, pointer := 0, "#"
 		if target != r.root {
 			to = r.place(target, ref)
@@ -93,12 +164,19 @@ func (r *refs) refer(s *schemaNode, ref string) *schemaNode {
 		here := &r.places[r.at]
 		here.leads = append(here.leads, to)
 		settled.keywords = append(settled.keywords, keyword{name: "$ref", value: appendQuote(nil, pointer)})
+	} else {
+		hints = []string{"$ref: " + ref}
 	}
-	for _, k := range s.keywords {
-		if k.name == "description" || k.name == "default" {
-			settled.keywords = append(settled.keywords, k)
-		}
+	if target != nil && r.use == forAnswer {
+		return settled
 	}
+	if i := s.index("description"); i >= 0 && s.keywords[i].value.Kind() == '"' {
+		settled.keywords = append(settled.keywords, s.keywords[i])
+	}
+	if i := s.index("default"); i >= 0 && target != nil {
+		hints = append(hints, s.keywords[i].hint())
+	}
+	settled.hinted(named(hints...)...)
 	return settled
 }
 
@@ -133,28 +211,48 @@ func plainName(name string) string {
 }
 
 // loosen takes out of what is required, in the schema at a place, the properties that lead back to it: Google wants every circle to have
-// a way out.
-func (r *refs) loosen(s *schemaNode, place int) *schemaNode {
+// a way out, by a property that may be missing. Where there is none, because no property has led here, the circle ends at once.
+func (r *refs) loosen(s *schemaNode, place int, property bool) *schemaNode {
 	if s.plain != nil {
 		return s
 	}
-	loose := &schemaNode{size: s.size, keywords: make([]keyword, len(s.keywords))}
+	if r.leadsBack(s, place) && s.index("$ref") >= 0 {
+		if property {
+			return s
+		}
+		end := s.without("$ref")
+		end.hinted("like " + s.text("$ref"))
+		return end
+	}
+	loose := &schemaNode{size: s.size, keywords: slices.Clone(s.keywords)}
 	circular := map[string]bool{}
 	for i, k := range s.keywords {
 		subs := make([]subschema, len(k.subs))
 		for j, sub := range k.subs {
-			subs[j] = subschema{sub.name, r.loosen(sub.schema, place)}
-			if ref := sub.schema.text("$ref"); k.name == "properties" && ref != "" && r.circle[r.number(ref)] == r.circle[place] {
+			subs[j] = subschema{sub.name, r.loosen(sub.schema, place, property || k.name == "properties")}
+			if k.name == "properties" && r.leadsBack(sub.schema, place) {
 				circular[sub.name] = true
 			}
 		}
-		k.subs = subs
-		loose.keywords[i] = k
+		loose.keywords[i].subs = subs
 	}
 	if i := loose.index("required"); i >= 0 && len(circular) > 0 {
-		loose.keywords[i].value = without(loose.keywords[i].value, circular)
+		rest := slices.DeleteFunc(loose.required(), func(name string) bool { return circular[name] })
+		if loose.keywords[i].value = quotedList(rest); len(rest) == 0 {
+			loose.remove("required")
+		}
 	}
 	return loose
+}
+
+// leadsBack reports whether a schema leads back to a place, or may do so by what is not a property in it.
+func (r *refs) leadsBack(s *schemaNode, place int) bool {
+	if ref := s.text("$ref"); ref != "" {
+		return r.circle[r.number(ref)] == r.circle[place]
+	}
+	return slices.ContainsFunc(s.keywords, func(k keyword) bool {
+		return k.name != "properties" && slices.ContainsFunc(k.subs, func(sub subschema) bool { return r.leadsBack(sub.schema, place) })
+	})
 }
 
 // number is the place a settled reference leads to.
@@ -164,11 +262,6 @@ func (r *refs) number(ref string) int {
 		return 0
 	}
 	return r.numbers[name]
-}
-
-// without is a JSON array of strings without some of them.
-func without(list jsontext.Value, names map[string]bool) jsontext.Value {
-	return array(slices.DeleteFunc(elements(list), func(v jsontext.Value) bool { return names[unquote(v)] }))
 }
 
 // circles numbers the circles that references make: places in one circle, and no others, have the same number. It is Tarjan's algorithm

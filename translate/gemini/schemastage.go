@@ -2,8 +2,6 @@ package gemini
 
 import (
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -25,16 +23,12 @@ func (stage SchemaStage) fields(schema jsontext.Value, parameters bool) (free, p
 	return nil, protoDialect(node, parameters)
 }
 
-// Bounds of what SchemaLite says of a schema, in bytes, and the length of the enumerations it keeps.
-const (
-	maxDescription = 1000
-	maxHint        = 200
-	maxEnum        = 50
-)
+// maxEnum is the length of the enumerations that SchemaLite keeps.
+const maxEnum = 50
 
 // bounds are keywords that multiply the states of Google's decoder, in the order in which descriptions mention them.
 var bounds = []string{
-	"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+	"minimum", "maximum", "multipleOf", "minLength", "maxLength", "pattern",
 	"minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
 }
 
@@ -67,68 +61,4 @@ func lighten(s *schemaNode) *schemaNode {
 	}
 	light.describe(hints)
 	return light
-}
-
-// describe bounds the schema's description and adds hints to it.
-func (s *schemaNode) describe(hints []string) {
-	i := s.index("description")
-	if i < 0 && len(hints) == 0 {
-		return
-	}
-	if i < 0 {
-		i = len(s.keywords)
-		s.keywords = append(s.keywords, keyword{name: "description"})
-	}
-	before := unquote(s.keywords[i].value)
-	if after := described(before, hints); after != before || before == "" {
-		s.keywords[i] = keyword{name: "description", value: appendQuote(nil, after)}
-	}
-}
-
-// described is a description with hints, within the bounds.
-func described(text string, hints []string) string {
-	if len(hints) == 0 {
-		return cut(text, maxDescription)
-	}
-	hint := "(" + cut(strings.Join(hints, ", "), maxHint) + ")"
-	if text == "" {
-		return hint
-	}
-	return cut(text, maxDescription-len(hint)-1) + " " + hint
-}
-
-// oneOf mentions the values of an enumeration.
-func oneOf(values []jsontext.Value) string {
-	var b strings.Builder
-	b.WriteString("one of: ")
-	for i, v := range values {
-		if i > 0 {
-			b.WriteString(" | ")
-		}
-		if b.WriteString(plainText(v)); b.Len() > maxHint {
-			break
-		}
-	}
-	return b.String()
-}
-
-// plainText is a value as a person would write it.
-func plainText(v jsontext.Value) string {
-	if v.Kind() == '"' {
-		return unquote(v)
-	}
-	return string(v)
-}
-
-// cut shortens a text to a number of bytes, between two characters.
-func cut(text string, limit int) string {
-	const ellipsis = "…"
-	if len(text) <= limit {
-		return text
-	}
-	end := limit - len(ellipsis)
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + ellipsis
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -33,92 +32,130 @@ type subschema struct {
 	schema *schemaNode
 }
 
-// parseSchema takes a schema apart that the schemaCleaner has written, which bounds its depth.
+// parseSchema takes a schema apart that the schemaCleaner has written, which bounds its depth. The result holds parts of the text.
 func parseSchema(text jsontext.Value) (*schemaNode, error) {
-	return readSchema(jsontext.NewDecoder(bytes.NewReader(text), tolerant))
+	r := schemaReader{text: text}
+	r.dec.Reset(bytes.NewBuffer(text), tolerant)
+	return r.schema()
 }
 
-func readSchema(dec *jsontext.Decoder) (*schemaNode, error) {
-	begin := dec.InputOffset()
-	if dec.PeekKind() != '{' {
-		v, err := dec.ReadValue()
-		return &schemaNode{plain: v.Clone(), size: len(v)}, err
+type schemaReader struct {
+	dec  jsontext.Decoder
+	text jsontext.Value
+}
+
+func (r *schemaReader) schema() (*schemaNode, error) {
+	if r.dec.PeekKind() != '{' {
+		v, err := r.value()
+		return &schemaNode{plain: v, size: len(v)}, err
 	}
-	if _, err := dec.ReadToken(); err != nil {
+	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
+	begin := r.dec.InputOffset()
 	s := new(schemaNode)
-	known := map[string]int{}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
+	var known memberNames
+	for r.dec.PeekKind() != '}' {
+		name, err := r.dec.ReadToken()
 		if err != nil {
 			return nil, err
 		}
 		k := keyword{name: name.String()}
-		if err := k.read(dec); err != nil {
+		if err := r.keyword(&k); err != nil {
 			return nil, err
 		}
-		if i, twice := known[k.name]; twice { // the last counts
+		if i := known.place(k.name, len(s.keywords)); i < len(s.keywords) { // the last counts
 			s.keywords[i] = k
 			continue
 		}
-		known[k.name] = len(s.keywords)
 		s.keywords = append(s.keywords, k)
 	}
-	_, err := dec.ReadToken()
-	s.size = int(dec.InputOffset() - begin)
+	_, err := r.dec.ReadToken()
+	s.size = int(r.dec.InputOffset()-begin) + len("{")
 	return s, err
 }
 
-// read reads a keyword's value. One that has not the form its keyword wants is plain.
-func (k *keyword) read(dec *jsontext.Decoder) (err error) {
-	kind, next := keywords[k.name], dec.PeekKind()
+// keyword reads a keyword's value. One that has not the form its keyword wants is plain.
+func (r *schemaReader) keyword(k *keyword) (err error) {
+	kind, next := keywords[k.name].kind, r.dec.PeekKind()
 	switch {
 	case kind == schemaMap && next == '{', kind == schemaList && next == '[':
 		k.kind = kind
-		if _, err := dec.ReadToken(); err != nil {
+		if _, err := r.dec.ReadToken(); err != nil {
 			return err
 		}
-		if err := k.readSubs(dec); err != nil {
+		if err := r.schemas(k); err != nil {
 			return err
 		}
-		_, err = dec.ReadToken()
+		_, err = r.dec.ReadToken()
 	case (kind == oneSchema || kind == schemaList) && (next == '{' || next == 't' || next == 'f'):
 		k.kind = oneSchema
 		var one *schemaNode
-		one, err = readSchema(dec)
+		one, err = r.schema()
 		k.subs = []subschema{{schema: one}}
 	default:
-		var v jsontext.Value
-		v, err = dec.ReadValue()
-		k.value = v.Clone()
+		k.value, err = r.value()
 	}
 	return err
 }
 
-// readSubs reads schemas up to the closing bracket.
-func (k *keyword) readSubs(dec *jsontext.Decoder) (err error) {
-	known := map[string]int{}
-	for dec.PeekKind() != '}' && dec.PeekKind() != ']' {
+// schemas reads schemas up to the closing bracket.
+func (r *schemaReader) schemas(k *keyword) (err error) {
+	var known memberNames
+	for r.dec.PeekKind() != '}' && r.dec.PeekKind() != ']' {
 		var sub subschema
 		if k.kind == schemaMap {
-			name, err := dec.ReadToken()
+			name, err := r.dec.ReadToken()
 			if err != nil {
 				return err
 			}
 			sub.name = name.String()
 		}
-		if sub.schema, err = readSchema(dec); err != nil {
+		if sub.schema, err = r.schema(); err != nil {
 			return err
 		}
-		if i, twice := known[sub.name]; twice && k.kind == schemaMap {
-			k.subs[i] = sub
-			continue
+		if k.kind == schemaMap {
+			if i := known.place(sub.name, len(k.subs)); i < len(k.subs) {
+				k.subs[i] = sub
+				continue
+			}
 		}
-		known[sub.name] = len(k.subs)
 		k.subs = append(k.subs, sub)
 	}
 	return nil
+}
+
+// value is the next value, as it stands in the text.
+func (r *schemaReader) value() (jsontext.Value, error) {
+	v, err := r.dec.ReadValue()
+	end := r.dec.InputOffset()
+	return slices.Clip(r.text[end-int64(len(v)) : end]), err
+}
+
+// memberNames knows the members of an object by name.
+type memberNames struct {
+	few  []string
+	many map[string]int
+}
+
+// place is where a member is that has the name; next, when it is the first.
+func (m *memberNames) place(name string, next int) int {
+	const few = 16
+	if i := slices.Index(m.few, name); i >= 0 {
+		return i
+	}
+	if len(m.few) < few {
+		m.few = append(m.few, name)
+		return next
+	}
+	if i, known := m.many[name]; known {
+		return i
+	}
+	if m.many == nil {
+		m.many = map[string]int{}
+	}
+	m.many[name] = next
+	return next
 }
 
 func (s *schemaNode) index(name string) int {
@@ -147,56 +184,6 @@ func (s *schemaNode) subs(name string) []subschema {
 // list are the elements of a keyword's array; nil when it has none.
 func (s *schemaNode) list(name string) []jsontext.Value { return elements(s.plainOf(name)) }
 
-// enumerate leaves of an enumeration what Google takes: numbers, and texts of some length. Null is a type instead, and what cannot be
-// enumerated the description mentions.
-func (s *schemaNode) enumerate() {
-	values := s.list("enum")
-	kept := make([]jsontext.Value, 0, len(values))
-	null, other, flags := false, false, 0
-	for _, v := range values {
-		switch v.Kind() {
-		case 'n':
-			null = true
-		case 't', 'f':
-			flags++
-		case '0':
-			kept = append(kept, v)
-		case '"':
-			if len(v) > len(`""`) {
-				kept = append(kept, v)
-			}
-		default:
-			other = true
-		}
-	}
-	if len(kept) == len(values) {
-		return
-	}
-	i := s.index("enum")
-	typed := s.index("type") >= 0
-	if other || flags > 0 {
-		s.keywords = slices.Delete(s.keywords, i, i+1)
-		s.describe([]string{oneOf(values)})
-		if !typed && flags == len(values) {
-			s.keywords = append(s.keywords, keyword{name: "type", value: jsontext.Value(`"boolean"`)})
-		}
-		return
-	}
-	if len(kept) == 0 {
-		s.keywords = slices.Delete(s.keywords, i, i+1)
-	} else {
-		s.keywords[i].value = array(kept)
-	}
-	switch {
-	case typed || !null:
-	case len(kept) == 0:
-		s.keywords = append(s.keywords, keyword{name: "type", value: jsontext.Value(`"null"`)})
-	default:
-		one := strings.ToLower(s.guess())
-		s.keywords = append(s.keywords, keyword{name: "type", value: jsontext.Value(`["` + one + `","null"]`)})
-	}
-}
-
 // boundItems takes the largest maxItems out of the schema until the sum of them is within a limit, and returns the sum. It changes the
 // schema, which nobody else may hold.
 func (s *schemaNode) boundItems(limit int) int {
@@ -219,11 +206,28 @@ func (s *schemaNode) boundItems(limit int) int {
 			sum += itemsOf(bound)
 			return
 		}
-		i := n.index("maxItems")
-		n.keywords = slices.Delete(n.keywords, i, i+1)
-		n.describe([]string{"maxItems: " + plainText(bound)})
+		n.remove("maxItems")
+		n.hinted("maxItems: " + plainText(bound))
 	})
 	return sum
+}
+
+// put gives the schema a keyword, in the place of one of the same name, or else at the end, but for definitions. It changes the schema.
+func (s *schemaNode) put(k keyword) {
+	i, end := s.index(k.name), len(s.keywords)
+	switch {
+	case i >= 0:
+		s.keywords[i] = k
+	case end > 0 && s.keywords[end-1].name == "$defs":
+		s.keywords = slices.Insert(s.keywords, end-1, k)
+	default:
+		s.keywords = append(s.keywords, k)
+	}
+}
+
+// remove takes keywords from the schema. It changes the schema.
+func (s *schemaNode) remove(names ...string) {
+	s.keywords = slices.DeleteFunc(s.keywords, func(k keyword) bool { return slices.Contains(names, k.name) })
 }
 
 // eachNode calls f for the schema and all within it.
@@ -234,6 +238,18 @@ func (s *schemaNode) eachNode(f func(*schemaNode)) {
 		}
 	}
 	f(s)
+}
+
+// eachReference calls f with every reference in the schema, in the order of the text.
+func (s *schemaNode) eachReference(f func(ref string)) {
+	for i := range s.keywords {
+		if s.keywords[i].name == "$ref" {
+			f(s.text("$ref"))
+		}
+		for _, sub := range s.keywords[i].subs {
+			sub.schema.eachReference(f)
+		}
+	}
 }
 
 // itemsOf is the value of maxItems, as far as it is a sensible one.
@@ -255,6 +271,15 @@ func array(values []jsontext.Value) jsontext.Value {
 		dst = append(dst, v...)
 	}
 	return append(dst, ']')
+}
+
+// quotedList is a JSON array of strings.
+func quotedList(texts []string) jsontext.Value {
+	list := make([]jsontext.Value, len(texts))
+	for i, text := range texts {
+		list[i] = appendQuote(nil, text)
+	}
+	return array(list)
 }
 
 // appendTo writes the schema as JSON.

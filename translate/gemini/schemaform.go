@@ -1,0 +1,272 @@
+package gemini
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// conform is a schema in Google's dialect, but for the schemas in it. What cannot be said in the dialect becomes a hint in the
+// description.
+func (s *schemaNode) conform(use schemaUse) *schemaNode {
+	one := &schemaNode{size: s.size, keywords: slices.Clone(s.keywords)}
+	one.prune()
+	hints := one.exclude("exclusiveMinimum", "minimum", 1)
+	hints = append(hints, one.exclude("exclusiveMaximum", "maximum", -1)...)
+	one.tuple()
+	hints = append(hints, one.enumerate()...)
+	hints = append(hints, one.retype()...)
+	kept := one.keywords[:0]
+	for _, k := range one.keywords {
+		rule := keywords[k.name]
+		told := rule.fate == isTold || rule.fate == isForTools && use == forAnswer ||
+			rule.bit == hasFormat && use == forAnswer && !answerFormats[unquote(k.value)] || rule.bit == hasMaxItems && itemsOf(k.value) > maxItems
+		switch {
+		case told:
+			if h := k.hint(); h != "" {
+				hints = append(hints, h)
+			}
+		case rule.fate == isForTools, rule.fate == isKept && rule.fits(&k), k.name == "propertyOrdering":
+			kept = append(kept, k)
+		}
+	}
+	one.keywords = kept
+	one.shape()
+	one.require()
+	one.hinted(hints...)
+	return one
+}
+
+// prune takes out of a schema the schemas that nothing can obey.
+func (s *schemaNode) prune() {
+	for i := range s.keywords {
+		k := &s.keywords[i]
+		if k.kind == schemaMap || k.kind == schemaList {
+			k.subs = slices.DeleteFunc(slices.Clone(k.subs), func(sub subschema) bool { return sub.schema.plain.Kind() == 'f' })
+		}
+	}
+}
+
+// exclude turns a bound that excludes itself into one that does not, as far as it can: exactly for integers, and for others with a hint.
+// In the oldest drafts it is true or false, and says so of the other bound.
+func (s *schemaNode) exclude(exclusive, inclusive string, step int) (hints []string) {
+	bound := s.plainOf(exclusive)
+	if bound == nil {
+		return nil
+	}
+	s.remove(exclusive)
+	other := s.plainOf(inclusive)
+	switch bound.Kind() {
+	case 't':
+		bound = other
+	case '0':
+	default:
+		return nil
+	}
+	n, ok := number(bound)
+	if !ok {
+		return nil
+	}
+	if m, ok := number(other); ok && float64(step)*m > float64(step)*n {
+		return nil // which is the tighter one
+	}
+	const exact = 1 << 53 // from here on, not every integer is a float64
+	if names := s.typeNames(); !slices.Contains(names, "integer") || slices.Contains(names, "number") || math.Abs(n) >= exact {
+		s.put(keyword{name: inclusive, value: bound})
+		return []string{exclusive + ": " + string(bound)}
+	}
+	next := math.Floor(n) + 1
+	if step < 0 {
+		next = math.Ceil(n) - 1
+	}
+	s.put(keyword{name: inclusive, value: strconv.AppendInt(nil, int64(next), 10)})
+	return nil
+}
+
+func number(v jsontext.Value) (float64, bool) {
+	if v.Kind() != '0' {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(string(v), 64)
+	return n, err == nil
+}
+
+// tuple gives the schemas of an array's elements the names they have since the newer drafts.
+func (s *schemaNode) tuple() {
+	i := s.index("items")
+	if i < 0 {
+		return
+	}
+	switch k := &s.keywords[i]; {
+	case k.kind == oneSchema && k.subs[0].schema.plain.Kind() == 't':
+		s.keywords[i] = keyword{name: "items", kind: oneSchema, subs: []subschema{{schema: new(schemaNode)}}}
+	case k.kind == oneSchema && k.subs[0].schema.plain == nil:
+	case k.kind == schemaList && len(k.subs) > 0 && s.index("prefixItems") < 0:
+		rest := s.subs("additionalItems")
+		s.keywords[i].name = "prefixItems"
+		if len(rest) == 1 && rest[0].schema.plain == nil {
+			s.put(keyword{name: "items", kind: oneSchema, subs: rest})
+		}
+	default:
+		s.remove("items")
+	}
+}
+
+// enumerate leaves of an enumeration what Google takes: nothing but numbers, or nothing but texts of some length. Null is a type instead,
+// and what cannot be enumerated becomes a hint.
+func (s *schemaNode) enumerate() (hints []string) {
+	i := s.index("enum")
+	if i < 0 {
+		return nil
+	}
+	var kinds typeSet
+	values := elements(s.keywords[i].value)
+	kept := make([]jsontext.Value, 0, len(values))
+	other := false
+	for _, v := range values {
+		switch v.Kind() {
+		case 'n':
+			kinds |= isNull
+		case 't', 'f':
+			kinds |= isBoolean
+		case '0':
+			kinds |= isNumber
+			kept = append(kept, v)
+		case '"':
+			if len(v) > len(`""`) {
+				kinds |= isString
+				kept = append(kept, v)
+			}
+		default:
+			other = true
+		}
+	}
+	lost := other || kinds.has(isBoolean) || kinds.has(isNumber) && kinds.has(isString)
+	switch {
+	case lost:
+		s.remove("enum")
+		hints = []string{oneOf(values)}
+	case len(kept) == 0:
+		s.remove("enum")
+	default:
+		s.keywords[i].value = array(kept)
+	}
+	names := s.typeNames()
+	switch {
+	case other || kinds == 0:
+	case len(names) > 0 && kinds.has(isNull):
+		s.allowNull(names)
+	case len(names) == 0 && (lost || kinds.has(isNull)):
+		s.put(keyword{name: "type", value: typeList(kinds.names())})
+	}
+	return hints
+}
+
+// retype gives a schema's types the names of the dialect. What is none of them becomes a hint.
+func (s *schemaNode) retype() (hints []string) {
+	i := s.index("type")
+	if i < 0 {
+		return nil
+	}
+	names := s.typeNames()
+	if len(names) > 0 {
+		s.keywords[i] = keyword{name: "type", value: typeList(names)}
+		return nil
+	}
+	if h := s.keywords[i].hint(); h != "" {
+		hints = []string{h}
+	}
+	s.remove("type")
+	return hints
+}
+
+// allowNull adds null to the types of a schema. It changes the schema.
+func (s *schemaNode) allowNull(names []string) {
+	if !slices.Contains(names, "null") {
+		s.put(keyword{name: "type", value: typeList(append(names, "null"))})
+	}
+}
+
+// typeList is the value of type for some types.
+func typeList(names []string) jsontext.Value {
+	if len(names) == 1 {
+		return appendQuote(nil, names[0])
+	}
+	return quotedList(names)
+}
+
+// shape makes a schema's types and the keywords that say what a value is made of go together.
+func (s *schemaNode) shape() {
+	if s.index("anyOf") >= 0 {
+		return
+	}
+	names := s.typeNames()
+	if len(names) == 0 {
+		if names = s.guessed(); len(names) > 0 {
+			s.keywords = slices.Insert(s.keywords, 0, keyword{name: "type", value: typeList(names)})
+		}
+	}
+	if !slices.Contains(names, "object") {
+		s.remove("properties", "required", "additionalProperties", "propertyOrdering")
+	}
+	if !slices.Contains(names, "array") {
+		s.remove("items", "prefixItems", "minItems", "maxItems")
+	} else if s.index("items") < 0 && s.index("prefixItems") < 0 {
+		s.put(keyword{name: "items", kind: oneSchema, subs: []subschema{{schema: new(schemaNode)}}})
+	}
+}
+
+// guessed is the type of a schema that names none, when it has parts.
+func (s *schemaNode) guessed() []string {
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return s.index(name) >= 0 })
+	}
+	switch {
+	case has("properties", "required", "additionalProperties"):
+		return []string{"object"}
+	case has("items", "prefixItems", "minItems", "maxItems"):
+		return []string{"array"}
+	default:
+		return nil
+	}
+}
+
+// require leaves of what is required the properties that there are, each once.
+func (s *schemaNode) require() {
+	for _, name := range []string{"required", "propertyOrdering"} {
+		list := s.list(name)
+		if len(list) == 0 {
+			if v := s.plainOf(name); v != nil && v.Kind() != '[' {
+				s.remove(name)
+			}
+			continue
+		}
+		defined := map[string]bool{}
+		for _, sub := range s.subs("properties") {
+			defined[sub.name] = true
+		}
+		rest := slices.DeleteFunc(list, func(v jsontext.Value) bool {
+			known := v.Kind() == '"' && defined[unquote(v)]
+			defined[unquote(v)] = false
+			return !known
+		})
+		if len(rest) == 0 {
+			s.remove(name)
+		} else {
+			s.put(keyword{name: name, value: array(rest)})
+		}
+	}
+}
+
+// names are the types of a set, by JSON Schema's names.
+func (t typeSet) names() (names []string) {
+	for i, name := range strings.Fields("string number integer boolean array object null") {
+		if t.has(1 << i) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
