@@ -134,9 +134,7 @@ func (r *chatRequest) addMessages(to *translate.Request) *translate.Error {
 // assistant is what the model said and called.
 func (m *chatMessage) assistant(i int, legacy map[string]string) ([]translate.Part, *translate.Error) {
 	if m.ExtraContent.or().Google.Thought { // Google's compatible endpoint puts thoughts in the content, and marks it so
-		if _, answer, ok := strings.Cut(m.Content.text, "</thought>"); ok {
-			m.Content.text = answer
-		}
+		m.Content.dropThoughts()
 	}
 	parts, failed := m.Content.translate(i)
 	if failed != nil {

@@ -59,6 +59,8 @@ func TestThoughtsAreNotReplayed(t *testing.T) {
 		{"role":"assistant","content":"","reasoning_content":"hm","reasoning":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm"}]},
 		{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"}]},
 		{"role":"assistant","content":"<thought>hm</thought>b","extra_content":{"google":{"thought":true}}},
+		{"role":"assistant","content":[{"type":"text","text":"<think>hm</think>d"}],"extra_content":{"google":{"thought":true}}},
+		{"role":"assistant","content":"e </thought>","extra_content":{"google":{"thought":true}}},
 		{"role":"assistant","content":"<thought>hm</thought>c"}`)
 	var said []string
 	for _, m := range got {
@@ -66,7 +68,7 @@ func TestThoughtsAreNotReplayed(t *testing.T) {
 			said = append(said, p.Text)
 		}
 	}
-	if want := "u|a|b|<thought>hm</thought>c"; strings.Join(said, "|") != want || len(got) != 4 || got[1].Origin != 2 {
+	if want := "u|a|b|d|e </thought>|<thought>hm</thought>c"; strings.Join(said, "|") != want || len(got) != 6 || got[1].Origin != 2 {
 		t.Errorf("%q in %d messages", said, len(got))
 	}
 }

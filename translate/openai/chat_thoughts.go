@@ -3,6 +3,7 @@ package openai
 import (
 	"cmp"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -33,6 +34,22 @@ func (t *thoughtTag) UnmarshalJSON(text []byte) error {
 // thoughtTag is the client's own tag, wherever it is.
 func (r *chatRequest) thoughtTag() thoughtTag {
 	return cmp.Or(r.ExtraBody.or().Google.ThoughtTag.or(), r.Google.or().ThoughtTag.or())
+}
+
+// dropThoughts takes off the thoughts that content begins with.
+func (c *messageContent) dropThoughts() {
+	text := &c.text
+	if len(c.parts) > 0 {
+		text = &c.parts[0].Text
+	}
+	for _, tag := range [...]thoughtTag{"thought", "think", usualTag} {
+		if rest, ok := strings.CutPrefix(*text, "<"+string(tag)+">"); ok {
+			if _, answer, ok := strings.Cut(rest, "</"+string(tag)+">"); ok {
+				*text = answer
+			}
+			return
+		}
+	}
 }
 
 // thinking is the operator's choice, but that thoughts which are shown are where the client wants them.
