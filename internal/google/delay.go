@@ -27,12 +27,21 @@ func parseDelay(s string) time.Duration {
 // delay is how long Google says to wait, 0 when it names no time: the longer of the retry delay and the quota's reset delay, else
 // the moment of the reset, else what the sentence says.
 func (r *report) delay(now time.Time) time.Duration {
+	said := r.delayInWords()
 	if d := max(r.retry, parseDelay(string(r.metadata["quotaResetDelay"]))); d > 0 {
+		if said > d && said-d < time.Second {
+			return said // the Developer API's retry delay is without what goes beyond whole seconds, and so too early
+		}
 		return d
 	}
 	if at := r.until(now); !at.IsZero() {
 		return at.Sub(now)
 	}
+	return said
+}
+
+// delayInWords is the delay that the sentence names, 0 when it names none.
+func (r *report) delayInWords() time.Duration {
 	for _, pattern := range delayInText {
 		if m := pattern.FindStringSubmatch(r.message); m != nil {
 			return parseDelay(m[1])

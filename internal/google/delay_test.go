@@ -42,6 +42,8 @@ func TestDelayByWhereItStands(t *testing.T) {
 		want time.Duration
 	}{
 		{"the retry delay", report{retry: 3 * time.Second, message: "Please retry in 9s."}, 3 * time.Second},
+		{"the retry delay and its fraction", report{retry: 56 * time.Second, message: "Please retry in 56.09774s."}, 56097740 * time.Microsecond},
+		{"the retry delay, not a sentence before it", report{retry: 56 * time.Second, message: "Please retry in 55.9s."}, 56 * time.Second},
 		{"the longer of two", report{retry: 3 * time.Second, metadata: meta("quotaResetDelay", "7s")}, 7 * time.Second},
 		{"the longer of two, the other way", report{retry: 8 * time.Second, metadata: meta("quotaResetDelay", "7s")}, 8 * time.Second},
 		{"the quota's delay before its moment", report{metadata: meta("quotaResetDelay", "7s", "quotaResetTimeStamp", "2000-01-01T01:00:00Z")}, 7 * time.Second},

@@ -67,7 +67,7 @@ type errorRow struct {
 
 var errorRows = []errorRow{
 	// 429 and capacity.
-	{"a minute's quota", 429, perMinuteBody, rotator.FaultRateShort, "RESOURCE_EXHAUSTED", 56 * time.Second, 429, "rate_limit_exceeded"},
+	{"a minute's quota", 429, perMinuteBody, rotator.FaultRateShort, "RESOURCE_EXHAUSTED", 56097740 * time.Microsecond, 429, "rate_limit_exceeded"},
 	{"a day's quota among others", 429, perDayBody, rotator.FaultQuotaLong, "RESOURCE_EXHAUSTED", 0, 429, "insufficient_quota"},
 	{"no quota named", 429, billingBody, rotator.FaultQuotaLong, "BILLING", 0, 429, "insufficient_quota"},
 	{"bare", 429, bareQuotaBody, rotator.FaultRateShort, "RESOURCE_EXHAUSTED", 0, 429, "rate_limit_exceeded"},
