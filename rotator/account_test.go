@@ -70,7 +70,7 @@ func TestOutageThatGrewIsNotForgotten(t *testing.T) {
 		p := NewPool(candidates, Options{})
 		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultSetup})
 		refused(t, p, Query{Model: "m"})
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		candidates[0].suspend(&outage{reason: "dead"}, time.Now())
 		time.Sleep(time.Hour)
 		for range 2 {

@@ -69,7 +69,7 @@ func TestAConversationMovesWhenItsGroupHasNoRoom(t *testing.T) {
 		if second == first {
 			t.Fatal("it stays where there is no room")
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		if now := talk(t, p, 7); now != second {
 			t.Errorf("it is on %d, want where it moved to", now)
 		}

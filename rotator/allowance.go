@@ -161,7 +161,7 @@ func (w *window) empties(now int64) int64 {
 	if w.head == len(w.spans) {
 		return now
 	}
-	return w.spans[len(w.spans)-1].last + minute
+	return w.spans[len(w.spans)-1].last + lasting
 }
 
 // sum adds up rests. One that is not known makes the sum unknown.

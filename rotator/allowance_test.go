@@ -26,26 +26,26 @@ func TestAllowancesAddUpTheTightestWindows(t *testing.T) {
 				time.Sleep(10 * time.Second)
 			},
 			want: Allowances{
-				Requests: Allowance{Limit: 15, Remaining: 13, Reset: 50 * time.Second},
-				Tokens:   Allowance{Limit: 3000, Remaining: 2980, Reset: 50 * time.Second},
+				Requests: Allowance{Limit: 15, Remaining: 13, Reset: aMinute - 10*time.Second},
+				Tokens:   Allowance{Limit: 3000, Remaining: 2980, Reset: aMinute - 10*time.Second},
 			}},
 		{name: "a day's", limit: Limit{RPM: 5, RPD: 5},
 			do: func(t *testing.T, p *Pool) {
 				call(t, p, "m")
-				time.Sleep(time.Minute)
+				time.Sleep(aMinute)
 			},
 			want: Allowances{Requests: Allowance{Limit: 15, Remaining: 14}}, resets: midnight},
 		{name: "only one is unknown", do: func(t *testing.T, p *Pool) {
 			fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 5))
 			fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 5))
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 		}},
 		{name: "all are learned", do: func(t *testing.T, p *Pool) {
 			for range 3 {
 				fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 5))
 			}
 			time.Sleep(45 * time.Second)
-		}, want: Allowances{Requests: Allowance{Limit: 15, Reset: 15 * time.Second}}},
+		}, want: Allowances{Requests: Allowance{Limit: 15, Reset: aMinute - 45*time.Second}}},
 		{name: "one does not have the model", limit: Limit{RPM: 5, TPM: 100},
 			do: func(t *testing.T, p *Pool) { fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultNotEntitled}) },
 			want: Allowances{
@@ -54,7 +54,7 @@ func TestAllowancesAddUpTheTightestWindows(t *testing.T) {
 		{name: "one is disabled", limit: Limit{RPM: 5},
 			do: func(t *testing.T, p *Pool) {
 				fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultDead})
-				time.Sleep(time.Minute)
+				time.Sleep(aMinute)
 			},
 			want: Allowances{Requests: Allowance{Limit: 10, Remaining: 10}}},
 	} {

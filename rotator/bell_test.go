@@ -156,11 +156,11 @@ func TestThatNothingIsLeftIsToldOnceUntilTheModelIsServedAgain(t *testing.T) {
 			for range 3 {
 				refused(t, p, Query{Model: "m"})
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 		}
 		want := []Change{
-			{State: StateExhausted, Model: "m", Until: began.Add(time.Minute), Reason: "rate limit"},
-			{State: StateExhausted, Model: "m", Until: began.Add(2 * time.Minute), Reason: "rate limit"},
+			{State: StateExhausted, Model: "m", Until: began.Add(aMinute), Reason: "rate limit"},
+			{State: StateExhausted, Model: "m", Until: began.Add(2 * aMinute), Reason: "rate limit"},
 		}
 		if !slices.Equal(told, want) {
 			t.Errorf("told %v, want %v", told, want)

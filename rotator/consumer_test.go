@@ -97,7 +97,7 @@ func TestARefusalHoldsForTheWholeProject(t *testing.T) {
 		p := NewPool(candidates, Options{Projects: projects})
 		other := NewPool(candidates, Options{Projects: projects}) // of another handler
 		fail(t, p, Query{Model: "m"}, charge(refusal(QuotaRPM, 5), "123"))
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		call(t, p, "m")
 		call(t, other, "m")
 		var tried Tried
@@ -111,7 +111,7 @@ func TestARefusalHoldsForTheWholeProject(t *testing.T) {
 				t.Errorf("cause %v, retry after %v", e.Cause, e.RetryAfter)
 			}
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		for i := range 5 {
 			call(t, []*Pool{p, other}[i%2], "m")
 		}

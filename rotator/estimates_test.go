@@ -50,7 +50,7 @@ func TestWhatIsSetAsideOfAMinuteFollowsTheCorrection(t *testing.T) {
 		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", TPM: 100_000}}})
 		for range 30 {
 			prompt(t, p, "m", 25_000, 50_000)
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 		}
 		under := 0
 		for ; under < 10; under++ {
@@ -70,10 +70,10 @@ func TestACorrectionMakesNoPromptTooLarge(t *testing.T) {
 		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", TPM: 100_000}}})
 		for range 30 {
 			prompt(t, p, "m", 25_000, 50_000)
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 		}
 		prompt(t, p, "m", 80_000, 80_000)
-		if e := refused(t, p, Query{Model: "m", Tokens: 80_000}); e.Cause != CauseRate || e.RetryAfter != time.Minute {
+		if e := refused(t, p, Query{Model: "m", Tokens: 80_000}); e.Cause != CauseRate || e.RetryAfter != aMinute {
 			t.Errorf("cause %v, retry after %v", e.Cause, e.RetryAfter)
 		}
 		if e := refused(t, p, Query{Model: "m", Tokens: 100_001}); e.Cause != CauseTooLarge {

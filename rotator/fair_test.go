@@ -14,7 +14,7 @@ func grants(t *testing.T, tickets map[string][]*Ticket, n int) []string {
 	t.Helper()
 	var order []string
 	for len(order) < n {
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		synctest.Wait()
 		before := len(order)
 		for client, list := range tickets {
@@ -162,11 +162,11 @@ func TestOnlyWhatWasServedCounts(t *testing.T) {
 			ticket.Leave()
 		}
 		eager := join(t, p, Query{Model: "m", Client: "eager"}, 100*time.Hour)
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		synctest.Wait()
 		leaseOf(t, calm).Settle(Outcome{Called: true})
 		calm = join(t, p, Query{Model: "m", Client: "calm"}, 100*time.Hour)
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		synctest.Wait()
 		leaseOf(t, eager).Settle(Outcome{Called: true})
 		calm.Leave()
@@ -180,9 +180,9 @@ func TestClientsThatWereServedAreForgottenInTheEnd(t *testing.T) {
 		// A prompt that never fits keeps the line from becoming empty.
 		p.options.Limits = append(p.options.Limits, Limit{Model: "*", TPM: 100})
 		lease := take(t, p, Query{Model: "m", Tokens: 50})
-		stuck := join(t, p, Query{Model: "m", Tokens: 90, Client: "stuck"}, time.Minute)
+		stuck := join(t, p, Query{Model: "m", Tokens: 90, Client: "stuck"}, 2*time.Minute)
 		for i := range 10_000 {
-			ticket := join(t, p, Query{Model: "m", Client: fmt.Sprint(i)}, time.Minute)
+			ticket := join(t, p, Query{Model: "m", Client: fmt.Sprint(i)}, 2*time.Minute)
 			leaseOf(t, ticket).Settle(Outcome{Called: true})
 		}
 		p.lines.mu.Lock()

@@ -15,7 +15,7 @@ func TestWhatACallGivesBackIsSeenByTheOrderThatIsInUseThen(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		lease := take(t, p, Query{Model: "m"})
 		p.Replace(candidates)
-		if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseRate || e.RetryAfter != 50*time.Second {
+		if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseRate || e.RetryAfter != aMinute-10*time.Second {
 			t.Fatalf("refused for %v, for %v", e.Cause, e.RetryAfter)
 		}
 		lease.Settle(Outcome{}) // it was never made

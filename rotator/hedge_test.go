@@ -200,7 +200,7 @@ func TestNothingIsHedgedWhileSomebodyWaitsOrTheModelIsOverloaded(t *testing.T) {
 		if _, ok := p.Hedge(Query{Model: "m"}, first); ok {
 			t.Error("hedged while the model is overloaded")
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		if _, ok := p.Hedge(Query{Model: "m"}, first); !ok {
 			t.Error("not hedged although nothing is against it")
 		}

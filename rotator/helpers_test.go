@@ -3,6 +3,7 @@ package rotator
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // fleet returns n accounts with API keys, each a quota group of its own.
@@ -58,3 +59,6 @@ func refused(t *testing.T, p *Pool, q Query) *Exhausted {
 	}
 	return err.(*Exhausted)
 }
+
+// aMinute is when what was spent of a minute is back.
+const aMinute = time.Duration(lasting)

@@ -96,7 +96,7 @@ func TestGroupOfAHigherTierIsHeldBackForAFewCalls(t *testing.T) {
 			}
 			serve(leases)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		if n := len(all(p, 1000)); n != 1000 {
 			t.Errorf("%d calls at once in the next minute", n)
 		}
@@ -110,7 +110,7 @@ func TestALittleMoreThanTheHintProvesNothing(t *testing.T) {
 		for range 3 {
 			serve(all(p, 6))
 			serve(all(p, 2))
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 		}
 		serve(all(p, 1))
 		if n := len(all(p, 100)); n != 4+1 {
@@ -145,7 +145,7 @@ func TestHintsHoldOnlyWhereNothingBetterIsKnown(t *testing.T) {
 			p := NewPool(candidates, Options{Models: models, Limits: test.limit})
 			if test.learn != nil {
 				fail(t, p, Query{Model: "m"}, test.learn)
-				time.Sleep(time.Minute)
+				time.Sleep(aMinute)
 			}
 			model, n := "m", 0
 			if test.model != "" {
@@ -242,7 +242,7 @@ func TestWhatIsSaidOfProbing(t *testing.T) {
 		if len(told) > 0 {
 			t.Errorf("told %+v", told)
 		}
-		time.Sleep(time.Minute) // a minute is over, the probe is not
+		time.Sleep(aMinute) // a minute is over, the probe is not
 		if n := len(all(p, 10)); n != 5 {
 			t.Errorf("%d calls, want those up to the hint", n)
 		}
@@ -265,7 +265,7 @@ func TestALargePromptProbesTokens(t *testing.T) {
 		}
 		probe.Settle(Outcome{})
 		second.Settle(Outcome{})
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		take(t, p, Query{Model: "m", Tokens: 10})
 		take(t, p, Query{Model: "m", Tokens: 300}) // more than the hint by itself
 		if e := refused(t, p, Query{Model: "m", Tokens: 300}); e.Cause != CauseRate || e.RetryAfter != time.Second {
@@ -281,7 +281,7 @@ func TestSmallPromptsPassProbes(t *testing.T) {
 		take(t, p, Query{Model: "m", Tokens: 70})
 		take(t, p, Query{Model: "m", Tokens: 40})
 		refused(t, p, Query{Model: "m", Tokens: 1})
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		take(t, p, Query{Model: "m", Tokens: 70})
 		refused(t, p, Query{Model: "m", Tokens: 31})
 		take(t, p, Query{Model: "m", Tokens: 30})
@@ -329,7 +329,7 @@ func TestHintIsTheSmallestLimitThatHolds(t *testing.T) {
 			if got := known(groups[0]); got != step.want {
 				t.Errorf("after group %d was told %d, the hint is %d, want %d", step.group, step.value, got, step.want)
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 		}
 		time.Sleep(believed - 2*time.Minute)
 		if got := known(groups[0]); got != 20 {

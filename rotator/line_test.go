@@ -135,7 +135,7 @@ func TestWaitEndsTheMomentTheWindowFrees(t *testing.T) {
 					lease.Settle(Outcome{Called: true, Tokens: 10})
 				}
 				for i := range at {
-					if want := time.Duration(i/5) * time.Minute; at[i] != want {
+					if want := time.Duration(i/5) * aMinute; at[i] != want {
 						t.Errorf("call %d after %s, want %s", i, at[i], want)
 					}
 				}
@@ -175,14 +175,14 @@ func TestPatienceEndsWithTheCauseAndTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", RPM: 1}}, Queue: 10})
 		call(t, p, "m")
-		time.Sleep(50 * time.Second)
+		time.Sleep(aMinute - 10*time.Second)
 		first := join(t, p, Query{Model: "m"}, 10*time.Second)
 		second := join(t, p, Query{Model: "m"}, 10*time.Second)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		// At the moment at which patience ends, the window frees.
 		leaseOf(t, first).Settle(Outcome{Called: true})
-		if e := toldWhy(t, second); e.Cause != CauseRate || e.RetryAfter != time.Minute || e.Model != "m" {
+		if e := toldWhy(t, second); e.Cause != CauseRate || e.RetryAfter != aMinute || e.Model != "m" {
 			t.Errorf("%v, back after %s", e, e.RetryAfter)
 		}
 		empty(t, p)
@@ -288,7 +288,7 @@ func TestAcquireDoesNotGoBeforeThoseThatWait(t *testing.T) {
 		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "m", TPM: 100}}, Queue: 10})
 		lease := take(t, p, Query{Model: "m", Tokens: 60})
 		large := join(t, p, Query{Model: "m", Tokens: 60, Client: "a"}, time.Hour)
-		if e := refused(t, p, Query{Model: "m", Tokens: 10}); e.Cause != CauseRate || e.RetryAfter != time.Minute {
+		if e := refused(t, p, Query{Model: "m", Tokens: 10}); e.Cause != CauseRate || e.RetryAfter != aMinute {
 			t.Errorf("%v, back after %s", e, e.RetryAfter)
 		}
 		take(t, p, Query{Model: "other", Tokens: 10}).Settle(Outcome{Called: true}) // nobody waits for that
@@ -342,7 +342,7 @@ func TestALeaseThatNobodyTookGoesToTheNext(t *testing.T) {
 		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", RPM: 1}}, Queue: 10})
 		call(t, p, "m")
 		gone, next := join(t, p, Query{Model: "m"}, time.Hour), join(t, p, Query{Model: "m"}, time.Hour)
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		synctest.Wait()
 		if !isReady(gone) || isReady(next) {
 			t.Fatal("not the first was served")
@@ -376,7 +376,7 @@ func TestWhoeverLeavesIsNotServed(t *testing.T) {
 		}
 		stays.Leave()
 		empty(t, p)
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		if n := p.candidates()[0].requests.Load(); n != 1 {
 			t.Errorf("%d calls are counted, want 1", n)
 		}

@@ -239,7 +239,7 @@ func TestReviewTellsOnceThatACooldownIsOver(t *testing.T) {
 		var told []string
 		p := NewPool(fleet(1), notes(&told))
 		fail(t, p, Query{Model: "m"}, &Fault{Kind: FaultRateShort, Delay: time.Minute})
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		p.Review()
 		p.Review()
 		if want := []string{"account-1 cooling m", "account-1 ready m"}; !slices.Equal(told, want) {

@@ -143,7 +143,7 @@ func TestFillFirstFollowsTheConfiguration(t *testing.T) {
 		for range 5 {
 			got = append(got, call(t, p, "m"))
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		got = append(got, call(t, p, "m"))
 		if !slices.Equal(got, []int{1, 1, 2, 2, 3, 1}) {
 			t.Errorf("order: %v", got)

@@ -476,7 +476,7 @@ func TestChangesAreToldOnce(t *testing.T) {
 			call(t, p, "m")
 			call(t, other, "m")
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		call(t, p, "m")
 		call(t, other, "m")
 		time.Sleep(time.Hour)

@@ -163,6 +163,28 @@ func TestOnlyCallsOfOneMinuteProve(t *testing.T) {
 	})
 }
 
+// Neither do calls that Google has not answered yet prove anything, nor those that failed.
+func TestOnlyCallsThatWereTakenProve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const proven = proofEach + 1
+		p := unknown(1)
+		proofs := &p.options.Models.hintsFor("gemini_api", "m").proofs
+		proofs.minute.add(proven)
+		proofs.day.add(proven)
+		leases := all(p, 1000)
+		if len(leases) != proven+1 {
+			t.Fatalf("%d calls at once", len(leases))
+		}
+		serve(leases[:1])
+		for _, lease := range leases[1:] {
+			lease.Settle(Outcome{Called: true, Decision: Decision{failed: true}})
+		}
+		if minute, day := proofs.minute.calls.Load(), proofs.day.calls.Load(); minute != proven || day != proven {
+			t.Errorf("%d calls of a minute, %d of a day", minute, day)
+		}
+	})
+}
+
 // Where limits are known, nobody can wait, or there is plenty, nobody is held back.
 func TestNobodyIsHeldBackWithoutNeed(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -187,12 +209,14 @@ func TestNobodyIsHeldBackWithoutNeed(t *testing.T) {
 			}
 		})
 	}
-	synctest.Test(t, func(t *testing.T) { // a limit of a day does not tell that of a minute
-		p := NewPool(fleet(1), Options{Queue: 1, Limits: []Limit{{Model: "*", RPD: 1000}}})
-		if n := len(all(p, 100)); n != leastRPM {
-			t.Errorf("%d calls at once", n)
-		}
-	})
+	for want, limit := range map[int]Limit{leastRPM: {Model: "*", RPD: 1000}, leastRPD: {Model: "*", RPM: 1000}} { // one does not tell the other
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPool(fleet(1), Options{Queue: 1, Limits: []Limit{limit}})
+			if n := len(all(p, 100)); n != want {
+				t.Errorf("%d calls at once, want %d", n, want)
+			}
+		})
+	}
 }
 
 // Caution costs nobody an answer: neither when more wait than may, nor when patience ends.

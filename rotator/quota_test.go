@@ -101,7 +101,7 @@ func TestLearnedLimitIsCorrected(t *testing.T) {
 			p := NewPool(fleet(1), Options{})
 			for _, f := range test.faults {
 				fail(t, p, Query{Model: "m"}, f)
-				time.Sleep(time.Minute)
+				time.Sleep(aMinute)
 			}
 			if got := limits(p)[0]; got != test.want {
 				t.Errorf("%s: the limit is %d, want %d", test.name, got, test.want)
@@ -120,7 +120,7 @@ func TestRefusalBelowTheLimitCoolsOnly(t *testing.T) {
 			if e := refused(t, p, Query{Model: "m"}); e.RetryAfter != time.Minute {
 				t.Errorf("retry after %v", e.RetryAfter)
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 		}
 		if got := limits(p)[0]; got != 5 {
 			t.Errorf("the limit is %d", got)
@@ -138,10 +138,10 @@ func TestLearnedLimitIsDoubtedAfterTwoWeeks(t *testing.T) {
 		time.Sleep(believed - time.Minute)
 		call(t, p, "m")
 		refused(t, p, Query{Model: "m"})
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		call(t, p, "m")
 		fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 1))
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		call(t, p, "m")
 		refused(t, p, Query{Model: "m"})
 	})
@@ -206,7 +206,7 @@ func TestBucketInheritsWhatWasLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool(fleet(1), Options{})
 		fail(t, p, Query{Model: "alias"}, refusal(QuotaRPM, 5))
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		f := refusal(QuotaRPD, 20)
 		f.Model = "m"
 		fail(t, p, Query{Model: "alias"}, f)
@@ -244,7 +244,7 @@ func TestPromptLargerThanALearnedMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool(fleet(2), Options{Policy: fillFirst{}})
 		fail(t, p, Query{Model: "m"}, refusal(QuotaTPM, 100))
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		for range 3 { // it goes to the group of which no such limit is known
 			lease := take(t, p, Query{Model: "m", Tokens: 101})
 			if lease.Credential().Index != 2 {
@@ -260,7 +260,7 @@ func TestPromptLargerThanALearnedMinute(t *testing.T) {
 		if e := refused(t, p, Query{Model: "m", Tokens: 101}); e.Cause != CauseRate {
 			t.Errorf("cause %v, while account 2 cools", e.Cause)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		if e := refused(t, p, Query{Model: "m", Tokens: 101}); e.Cause != CauseTooLarge || e.RetryAfter != 0 {
 			t.Errorf("cause %v, retry after %v", e.Cause, e.RetryAfter)
 		}
@@ -398,7 +398,7 @@ func TestLimitsAreDoubtedSoonerWhereCallsAreMany(t *testing.T) {
 			fail(t, p, Query{Model: "m"}, refusal(QuotaRPM, 1))
 			learned := time.Now()
 			for range test.calls {
-				time.Sleep(time.Minute)
+				time.Sleep(aMinute)
 				call(t, p, "m")
 			}
 			time.Sleep(test.after - time.Since(learned))

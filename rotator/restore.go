@@ -219,7 +219,7 @@ func (w *window) restore(spans []SpanState, now int64) {
 		}
 		first := min(s[0]*millisecond, now)
 		last := first + min(max(s[1], 0), grain/millisecond)*millisecond
-		if last+minute > now {
+		if last+lasting > now {
 			w.spans = append(w.spans, span{first: first, last: last, calls: s[2], tokens: s[3]})
 		}
 	}

@@ -240,8 +240,8 @@ func TestARestartOverspendsNoMinuteAndNoDay(t *testing.T) {
 		left  []int // calls of 10 tokens, by when
 		at    []time.Duration
 	}{
-		{"rpm", Limit{Model: "*", RPM: 10}, []int{6, 2, 2}, []time.Duration{0, 30 * time.Second, 10 * time.Second}},
-		{"tpm", Limit{Model: "*", TPM: 100}, []int{6, 2, 2}, []time.Duration{0, 30 * time.Second, 10 * time.Second}},
+		{"rpm", Limit{Model: "*", RPM: 10}, []int{6, 2, 2}, []time.Duration{0, aMinute - 30*time.Second, 10 * time.Second}},
+		{"tpm", Limit{Model: "*", TPM: 100}, []int{6, 2, 2}, []time.Duration{0, aMinute - 30*time.Second, 10 * time.Second}},
 		{"rpd", Limit{Model: "*", RPD: 10}, []int{6, 0, 0}, []time.Duration{0, time.Minute, time.Minute}},
 	} {
 		synctest.Test(t, func(t *testing.T) {

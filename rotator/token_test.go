@@ -176,7 +176,7 @@ func TestOldTokenIsUsedUntilItsEndWhileRefreshingFails(t *testing.T) {
 			t.Errorf("%d tries since %v, want them to go on", len(retries), retries[0].Sub(start))
 		}
 		m.fail(nil)
-		time.Sleep(time.Minute)
+		time.Sleep(aMinute)
 		synctest.Wait()
 		fresh := token(t, p)
 		if fresh == "1" {

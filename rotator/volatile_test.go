@@ -42,7 +42,7 @@ func TestAVolatilePolicySeesHowCallsGo(t *testing.T) {
 		first.Settle(Outcome{Called: true, Tokens: 300, Decision: Decision{failed: true}})
 		check("after it failed", label, 4, 19, 700, 1, 0)
 		for range 10 {
-			time.Sleep(time.Minute)
+			time.Sleep(aMinute)
 			second := take(t, p, Query{Model: "limited"})
 			third := take(t, p, Query{Model: "limited"})
 			if second.choice.candidate.Group == third.choice.candidate.Group {

@@ -8,11 +8,16 @@ import (
 const (
 	minute = int64(time.Minute)
 	grain  = int64(time.Second)
+	// margin is how much sooner a later call may reach Google's counters than an earlier one, compared to when they were made: whatever the
+	// way there takes, a call must not arrive within a minute of one that it is to follow. Unverified; that of ordinary networks.
+	margin = int64(250 * time.Millisecond)
+	// lasting is how long a call counts here.
+	lasting = minute + margin
 )
 
-// window is what was spent in the last minute. It slides: whatever a minute Google counts by, it never holds more than this one
-// allowed. Calls that begin within a second of each other share an entry and leave together, when the last of them is a minute
-// old; so a window has at most some sixty entries, and is exact for calls further apart. Moments are Unix times in nanoseconds.
+// window is what was spent in the last minute, and a little longer: see margin. It slides: whatever a minute Google counts by, it never
+// holds more than this one allowed. Calls that begin within a second of each other share an entry and leave together, when the last of
+// them is old enough; so a window has at most some sixty entries, and is exact for calls further apart. Moments are Unix times in nanoseconds.
 type window struct {
 	spans         []span // the oldest first, from head on
 	head          int
@@ -25,9 +30,9 @@ type span struct {
 	calls, tokens int64
 }
 
-// slide lets go of what is over a minute old.
+// slide lets go of what counts no longer.
 func (w *window) slide(now int64) {
-	for w.head < len(w.spans) && w.spans[w.head].last+minute <= now {
+	for w.head < len(w.spans) && w.spans[w.head].last+lasting <= now {
 		w.calls -= w.spans[w.head].calls
 		w.tokens -= w.spans[w.head].tokens
 		w.head++
@@ -78,7 +83,7 @@ func (w *window) freed(now, calls, tokens int64) int64 {
 		}
 		calls -= s.calls
 		tokens -= s.tokens
-		at = s.last + minute
+		at = s.last + lasting
 	}
 	return at
 }

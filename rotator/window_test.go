@@ -33,7 +33,7 @@ func TestWindowNeverHoldsLessThanTheLastMinute(t *testing.T) {
 		w.slide(now)
 		var calls, tokens int64
 		for _, m := range log {
-			if m.at+minute > now {
+			if m.at+lasting > now {
 				calls++
 				tokens += m.tokens
 			}
@@ -57,15 +57,25 @@ func TestWindowIsExactForCallsFarApart(t *testing.T) {
 	var w window
 	w.add(0, 1)
 	w.add(10*grain, 1)
-	if got := w.freed(20*grain, 1, 0); got != minute {
+	if got := w.freed(20*grain, 1, 0); got != lasting {
 		t.Errorf("one call leaves at %v, want a minute after it was made", time.Duration(got))
 	}
-	if got := w.freed(20*grain, 2, 0); got != minute+10*grain {
+	if got := w.freed(20*grain, 2, 0); got != lasting+10*grain {
 		t.Errorf("two calls have left at %v", time.Duration(got))
 	}
-	w.slide(minute)
+	w.slide(lasting)
 	if w.calls != 1 {
 		t.Errorf("after a minute %d calls are left, want 1", w.calls)
+	}
+}
+
+// A call may overtake one that was made before it, and so reach Google less than a minute after one that was made a minute before.
+func TestWindowHoldsCallsUntilNoOtherCanOvertakeThem(t *testing.T) {
+	var w window
+	w.add(0, 1)
+	w.slide(minute + 200*int64(time.Millisecond))
+	if w.calls != 1 {
+		t.Error("another call may arrive within the minute of the first")
 	}
 }
 
@@ -73,7 +83,7 @@ func TestWindowCorrectsOnlyWhatItHolds(t *testing.T) {
 	var w window
 	first := w.add(0, 100)
 	second := w.add(30*grain, 100)
-	w.slide(minute)
+	w.slide(lasting)
 	w.adjust(first, -1, -100)
 	if w.calls != 1 || w.tokens != 100 {
 		t.Errorf("%d calls, %d tokens: a call that had left was given back", w.calls, w.tokens)
@@ -82,7 +92,7 @@ func TestWindowCorrectsOnlyWhatItHolds(t *testing.T) {
 	if w.calls != 1 || w.tokens != 150 {
 		t.Errorf("%d calls, %d tokens, want 1 and 150", w.calls, w.tokens)
 	}
-	w.slide(2 * minute)
+	w.slide(2 * lasting)
 	if w.calls != 0 || w.tokens != 0 {
 		t.Errorf("%d calls, %d tokens left of nothing", w.calls, w.tokens)
 	}

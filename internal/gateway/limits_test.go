@@ -69,7 +69,7 @@ func TestQuotasOfVertexAreLearned(t *testing.T) {
 			}
 			w.wantError(w.ask(plain()), http.StatusTooManyRequests, "rate_limit_exceeded")
 			w.wantCalls("", 3*(minute+1)+1)
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute + time.Second)
 		}
 		if got := w.account(1).Models[0].RPM.Limit; got != 3 {
 			w.Errorf("status shows a limit of %d", got)

@@ -39,7 +39,7 @@ func TestKeysOfOneProjectAreFoundOut(t *testing.T) {
 			if most := map[int]int{0: keys}[minute]; refused > most {
 				w.Errorf("minute %d: Google refused %d calls, want at most %d", minute, refused, most)
 			}
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute + time.Second)
 		}
 		status := w.send(t.Context(), http.MethodGet, "/v1/status", "", true).Body.String()
 		if !strings.Contains(status, "these 3 accounts share one project") || strings.Count(status, `"quota_group":"`+w.account(1).Label+`"`) != keys {

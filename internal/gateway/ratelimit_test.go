@@ -16,8 +16,8 @@ func TestAnswersTellWhatThePoolHasLeft(t *testing.T) {
 		w.limits = []rotator.Limit{{Model: model, RPM: 2, TPM: 1000}}
 		w.start()
 		w.wantHeaders(ask().Header(), map[string]string{
-			"X-Ratelimit-Limit-Requests": "4", "X-Ratelimit-Remaining-Requests": "3", "X-Ratelimit-Reset-Requests": "1m0s",
-			"X-Ratelimit-Limit-Tokens": "2000", "X-Ratelimit-Reset-Tokens": "1m0s",
+			"X-Ratelimit-Limit-Requests": "4", "X-Ratelimit-Remaining-Requests": "3", "X-Ratelimit-Reset-Requests": "1m1s",
+			"X-Ratelimit-Limit-Tokens": "2000", "X-Ratelimit-Reset-Tokens": "1m1s",
 		})
 		time.Sleep(15 * time.Second)
 		ask()

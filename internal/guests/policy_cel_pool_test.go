@@ -67,7 +67,7 @@ func TestAPoolPrefersTheLabelThatAnExpressionDoes(t *testing.T) {
 		if who := callers(t, p, 6); who != "bbccaa" {
 			t.Errorf("calls were made by %s", who)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + time.Second)
 		if who := callers(t, p, 3); who != "bbc" {
 			t.Errorf("a minute later, calls were made by %s", who)
 		}
