@@ -44,7 +44,8 @@ func (t *Thinking) config(mode translate.Thinking, r translate.Reasoning) *think
 		config.ThinkingLevel = t.level(r)
 	}
 	shown := mode == translate.ThinkingReasoning || mode == translate.ThinkingContent
-	config.IncludeThoughts = shown && !declined(r)
+	off := config.ThinkingBudget != nil && *config.ThinkingBudget == 0 // then Google has no thoughts to show, and refuses to be asked
+	config.IncludeThoughts = shown && !off && !declined(r)
 	if config == (thinkingConfig{}) {
 		return nil
 	}

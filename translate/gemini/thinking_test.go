@@ -73,6 +73,7 @@ func TestThinkingConfig(t *testing.T) {
 		{"budget above the most", older, translate.ThinkingHidden, translate.Reasoning{Budget: new(52428)}, `{"thinkingBudget":24576}`},
 		{"budget below the least", "gemini-2.5-flash-lite", translate.ThinkingHidden, translate.Reasoning{Budget: new(5)}, `{"thinkingBudget":512}`},
 		{"no budget", older, translate.ThinkingReasoning, translate.Reasoning{Budget: new(0)}, `{"thinkingBudget":0}`},
+		{"no budget, whatever the effort", older, translate.ThinkingReasoning, translate.Reasoning{Budget: new(0), Effort: "high"}, `{"thinkingBudget":0}`},
 		{"budget on levels, minimal", "gemini-3-flash-preview", translate.ThinkingHidden, translate.Reasoning{Budget: new(512)}, `{"thinkingLevel":"MINIMAL"}`},
 		{"budget on levels, low", newest, translate.ThinkingHidden, translate.Reasoning{Budget: new(1024)}, `{"thinkingLevel":"LOW"}`},
 		{"budget on levels, medium", newest, translate.ThinkingHidden, translate.Reasoning{Budget: new(8192)}, `{"thinkingLevel":"MEDIUM"}`},
