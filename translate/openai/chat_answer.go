@@ -130,9 +130,10 @@ func appendLegacyCall(dst []byte, call *translate.Call, args []byte) []byte {
 	return dst
 }
 
-// callID is Google's id of a call where clients can take it, else a new one: OpenAI's are short and clean, and unique in an answer.
+// callID is Google's id of a call where clients can take it, else a new one: OpenAI's are short and clean, and unique in an answer. One
+// that would be taken apart when it comes back is none, either.
 func (w *chatWriter) callID(id string) string {
-	if !isCleanID(id) || slices.Contains(w.callIDs, id) {
+	if whole, _ := splitID(id); whole != id || !isCleanID(id) || slices.Contains(w.callIDs, id) {
 		id = translate.NewCallID()
 	}
 	w.callIDs = append(w.callIDs, id)
