@@ -37,15 +37,15 @@ type piecewise struct {
 
 func (p *piecewise) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
 
-// gateway is one in front of it, with one account and one attempt, that has seen nothing yet.
-func (c *canned) gateway(t *testing.T, catalogue *gemini.Catalogue) *gateway.Gateway {
+// oneAccount are the options of a gateway in front of some Google, with one account and one attempt, that has seen nothing yet.
+func oneAccount(t testing.TB, way http.RoundTripper, secret string, settings google.Settings, catalogue *gemini.Catalogue) gateway.Options {
 	t.Helper()
-	client := google.New(google.Options{Endpoints: endpoints, HTTP: c})
-	secret, err := google.ParseSecret("AIzaKey")
+	client := google.New(google.Options{Endpoints: endpoints, HTTP: way})
+	parsed, err := google.ParseSecret(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	credential, err := client.Credential(secret, google.Settings{})
+	credential, err := client.Credential(parsed, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,16 +55,12 @@ func (c *canned) gateway(t *testing.T, catalogue *gemini.Catalogue) *gateway.Gat
 	}
 	account := rotator.NewAccount(credential.ID)
 	t.Cleanup(account.Close)
-	g, err := gateway.New(gateway.Options{
+	return gateway.Options{
 		Google: client, Catalogue: catalogue, Chat: openai.Chat{}, DefaultModel: model, Lessons: gemini.NewLessons(),
 		Pool: rotator.NewPool([]rotator.Candidate{{Credential: credential, Account: account, Group: rotator.NewGroup()}},
 			rotator.Options{Policy: policy, Models: rotator.NewModels()}),
 		MaxBody: 1 << 20, Attempts: 1, AttemptsFor: time.Minute, FirstToken: time.Minute, Idle: time.Minute,
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return g
 }
 
 // Whatever Google sends, and wherever the network cuts it, a client gets an answer that obeys OpenAI's schema and every rule of its SDKs, or
@@ -93,11 +89,14 @@ func FuzzAnswers(f *testing.F) {
 		`"finishReason":"MAX_TOKENS"}]}`), uint8(3), uint8(2))
 	v, catalogue := conformance.NewValidator(f), gemini.NewCatalogue()
 	f.Fuzz(func(t *testing.T, body []byte, piece, question uint8) {
-		google := canned{body, int(piece) + 1}
+		g, err := gateway.New(oneAccount(t, &canned{body, int(piece) + 1}, "AIzaKey", google.Settings{}, catalogue))
+		if err != nil {
+			t.Fatal(err)
+		}
 		q := questions[int(question)%len(questions)]
 		r := request(http.MethodPost, chatPath, q+`,"messages":[{"role":"user","content":"hi"}]}`)
 		w := httptest.NewRecorder()
-		google.gateway(t, catalogue).Route(r).Serve(w, r, known)
+		g.Route(r).Serve(w, r, known)
 		a := &answer{ResponseRecorder: w}
 		switch {
 		case w.Code != http.StatusOK:

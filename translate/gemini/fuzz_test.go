@@ -4,82 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"net/http"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
-
-// FuzzFold feeds arbitrary payloads, separated by newlines, to one Response and one Fold. Whatever comes, the events keep the order
-// surfaces rely on.
-func FuzzFold(f *testing.F) {
-	f.Add([]byte(candidateOf(`{"text":"a"},{"functionCall":{"name":"f","args":{}}}`, "STOP")))
-	f.Add([]byte("{\"response\":" + candidateOf(`{"text":"a","thought":true,"thoughtSignature":"c2ln"}`, "") + "}\n" + candidateOf(`{"text":"é"}`, "SAFETY")))
-	f.Add([]byte(candidateOf(`{"functionCall":{"name":"f","partialArgs":[{"jsonPath":"$.a[0]['b'].c","stringValue":"x","willContinue":true},{"jsonPath":"$.a[]"}],"willContinue":true}}`, "STOP")))
-	f.Add([]byte(`{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":"5","promptTokensDetails":[{"modality":"AUDIO","tokenCount":5}]}}`))
-	f.Add([]byte(`{"candidates":[{"index":2,"content":{"parts":[{"inlineData":{"data":"AA=="}}]},"groundingMetadata":{"groundingChunks":[{"web":{"uri":"u"}}],"groundingSupports":[{"segment":{"endIndex":3},"groundingChunkIndices":[0]}]}}]}`))
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		fold := NewFold(translate.Vertex, model(t, newest), &translate.Request{Tools: []translate.Tool{{Name: "f"}}})
-		var r Response
-		var events []translate.Event
-		for payload := range bytes.SplitSeq(stream, []byte("\n")) {
-			if r.Decode(payload) == nil {
-				events = fold.Add(events, &r)
-			}
-		}
-		for _, e := range events {
-			checkContent(t, e)
-		}
-		ended, state := fold.End(nil)
-		if state != EndComplete {
-			if len(ended) > 0 || fold.Err() == nil {
-				t.Fatalf("state %d with %v and error %v", state, ended, fold.Err())
-			}
-			return
-		}
-		finished := map[int]bool{}
-		for i, e := range ended {
-			switch {
-			case i == len(ended)-1:
-				if e.Kind != translate.EventUsage || e.Usage.Prompt < 0 || e.Usage.Reasoning > e.Usage.Completion {
-					t.Fatalf("the last event is %+v", e)
-				}
-			case e.Kind == translate.EventFinish:
-				if finished[e.Candidate] {
-					t.Fatalf("candidate %d finished twice", e.Candidate)
-				}
-				finished[e.Candidate] = true
-			case len(finished) > 0:
-				t.Fatalf("%+v after a finish", e)
-			default:
-				checkContent(t, e)
-			}
-		}
-		if len(finished) == 0 {
-			t.Fatal("nothing finished")
-		}
-	})
-}
-
-func checkContent(t *testing.T, e translate.Event) {
-	switch e.Kind {
-	case translate.EventText, translate.EventThought, translate.EventBlocked:
-		if e.Text == "" {
-			t.Fatalf("empty event %+v", e)
-		}
-	case translate.EventCall:
-		if e.Call.Name == "" || e.Call.Args.Kind() != '{' || !e.Call.Args.IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
-			t.Fatalf("call %+v", e.Call)
-		}
-	case translate.EventCitation:
-		if e.Citation.Start < 0 || e.Citation.End <= e.Citation.Start {
-			t.Fatalf("citation %+v", e.Citation)
-		}
-	case translate.EventFinish, translate.EventUsage:
-		t.Fatalf("%+v among the content", e)
-	}
-}
 
 // randomRequest is any request a surface could make, more or less.
 func randomRequest(r *rand.Rand) *translate.Request {
@@ -139,11 +70,13 @@ func randomRequest(r *rand.Rand) *translate.Request {
 	return req
 }
 
-// FuzzEncode checks, for random requests, models and backends, the rules by which Google refuses whole requests.
+// FuzzEncode checks, for random requests, models and backends, the rules by which Google refuses whole requests, and asks the strict
+// simulator what it knows.
 func FuzzEncode(f *testing.F) {
 	for seed := range uint64(50) {
 		f.Add(seed)
 	}
+	g := newStrictGoogle(f)
 	names := []string{newest, older, "gemini-4-argon", "gemma-4-31b-it", "gemini-2.5-flash-image", "gemini-embedding-001", "gemini-7"}
 	backends := []translate.Backend{translate.GeminiAPI, translate.Vertex, translate.CodeAssist}
 	f.Fuzz(func(t *testing.T, seed uint64) {
@@ -158,6 +91,11 @@ func FuzzEncode(f *testing.F) {
 			t.Fatalf("encoded twice: %s and %s (%v)", e.Body, again.Body, err)
 		}
 		checkTurns(t, e, b, m)
+		if served := m.Kind == KindText && m.ID != "gemini-7" && (b == translate.GeminiAPI || b == translate.Vertex && m.ID != "gemma-4-31b-it"); served {
+			if status, answer := g.ask(t, b, m.ID, e.Body); status != http.StatusOK {
+				t.Fatalf("%s, %s: %d %s\n%s", b, m.ID, status, answer, e.Body)
+			}
+		}
 		for _, path := range []string{"contents[0].parts[0]", "contents[99]", "tools[0].function_declarations[0]", "system_instruction"} {
 			e.Param(path)
 		}

@@ -1,14 +1,22 @@
 package openai
 
 import (
+	"errors"
 	"math/rand/v2"
+	"net/http"
+	"reflect"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/conformance"
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
+// Whatever a client sends, it is understood the same way every time and however it is spaced, or refused in OpenAI's form; and what is
+// understood can be answered in a way that adds up.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		with(twoTools + `,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"f"}}]}},"n":2`),
@@ -23,24 +31,73 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
+		before := string(body)
 		request, newWriter, err := Chat{}.Decode(nil, body)
+		if string(body) != before {
+			t.Fatalf("the body became %q", body)
+		}
+		if spaced := jsontext.Value(before); spaced.Indent() == nil {
+			if _, _, again := (Chat{}).Decode(nil, spaced); (again == nil) != (err == nil) {
+				t.Errorf("error %v, and %v with other space", err, again)
+			}
+		}
 		if err != nil {
-			if _, ok := err.(*translate.Error); !ok || request != nil {
-				t.Fatalf("error %T, request %v", err, request)
-			}
-			_, answer := Chat{}.Error(err.(*translate.Error))
-			if len(answer) > 2000 {
-				t.Errorf("an error of %d bytes", len(answer))
-			}
+			checkRefusal(t, request, err)
 			return
+		}
+		if again, _, err := (Chat{}).Decode(nil, body); err != nil || !reflect.DeepEqual(request, again) {
+			t.Errorf("decoded again: %v, %+v, not %+v", err, again, request)
 		}
 		checkRequest(t, request)
 		w := newWriter()
-		sent := w.Finish(w.Append(nil, &translate.Event{Kind: translate.EventText, Text: "x"}))
-		if !request.Stream {
+		sent := answerTo(request, w)
+		if request.Stream {
+			conformance.CheckStream(t, sent, w.(*chatWriter).form.usage)
+		} else {
 			conformance.ParseCompletion(t, sent)
 		}
 	})
+}
+
+// checkRefusal checks that there is an error that tells the client something, and not too much, in OpenAI's form.
+func checkRefusal(t *testing.T, request *translate.Request, err error) {
+	t.Helper()
+	e, ok := errors.AsType[*translate.Error](err)
+	if !ok || request != nil || e.Kind != translate.ErrInvalid || e.Status != http.StatusBadRequest || e.Message == "" {
+		t.Fatalf("error %T %v, request %v", err, err, request)
+	}
+	status, answer := Chat{}.Error(e)
+	var form struct {
+		Error struct {
+			Message string  `json:"message"`
+			Type    string  `json:"type"`
+			Param   *string `json:"param"`
+			Code    *string `json:"code"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(answer, &form, json.RejectUnknownMembers(true)); err != nil || form.Error.Message == "" || form.Error.Type == "" ||
+		status != http.StatusBadRequest || len(answer) > 2000 {
+		t.Errorf("error %v: %d with %d bytes: %s", err, status, len(answer), answer)
+	}
+}
+
+// answerTo writes an answer of everything: a thought, a text and a call of the first tool for each choice.
+func answerTo(request *translate.Request, w translate.Writer) (sent []byte) {
+	write := func(ev translate.Event) { sent = w.Append(sent, &ev) }
+	choices, finish := max(1, request.Sampling.Candidates), translate.FinishStop
+	for choice := range choices {
+		write(by(choice, thinks("hm")))
+		write(by(choice, says("x")))
+		if len(request.Tools) > 0 {
+			write(by(choice, calls("", request.Tools[0].Name, `{"input":"x"}`, translate.Signature{})))
+			finish = translate.FinishCalls
+		}
+	}
+	for choice := range choices {
+		write(by(choice, ends(finish)))
+	}
+	write(used)
+	return w.Finish(sent)
 }
 
 // Text that stands for JSON becomes JSON in valid Unicode, whatever it is.
