@@ -3,7 +3,7 @@ package translate
 import "github.com/go-json-experiment/json/jsontext"
 
 // Request is one question to a model, in the form every surface decodes to and every backend encodes from. It is immutable once the
-// gateway has resolved its model and thinking mode: attempts on several accounts share it.
+// gateway has resolved its model and thinking mode, and found the signatures its client has not carried: attempts on several accounts share it.
 type Request struct {
 	// Model is what the client asked for, without decoration; empty means the operator's default. Answers repeat it.
 	Model string
@@ -26,6 +26,8 @@ type Request struct {
 	// Safety is how Google is to filter; none leaves it to the operator, and then to Google.
 	Safety []SafetySetting
 	Tier   ServiceTier
+	// Labels are names the cost is to be booked under, a JSON object of strings; nil for none.
+	Labels jsontext.Value
 	// CachedContent is the name of content the client has had Google keep before; empty for none.
 	CachedContent string
 

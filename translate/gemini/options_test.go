@@ -74,6 +74,12 @@ func TestOptionsBecomeGooglesFields(t *testing.T) {
 			},
 			want: map[string]string{"safetySettings": `[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"BLOCK_NONE"}]`},
 		}, {
+			name: "labels", backend: translate.Vertex, set: func(r *translate.Request) { r.Labels = jsontext.Value(`{"team":"a"}`) },
+			want: map[string]string{"labels": `{"team":"a"}`},
+		}, {
+			name: "labels of the Developer API", set: func(r *translate.Request) { r.Labels = jsontext.Value(`{"team":"a"}`) },
+			want: map[string]string{"labels": ""}, ignored: []string{"labels"},
+		}, {
 			name: "a service tier", set: func(r *translate.Request) { r.Tier = translate.TierFlex },
 			want: map[string]string{"serviceTier": `"flex"`},
 		}, {

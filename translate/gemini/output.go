@@ -70,6 +70,13 @@ func voiceName(name string) string { return cmp.Or(voices[strings.ToLower(name)]
 func (e *encoder) service() error {
 	e.out.SafetySettings = e.req.Safety
 	e.out.CachedContent = e.req.CachedContent
+	switch {
+	case e.req.Labels == nil:
+	case e.backend == translate.GeminiAPI:
+		e.ignore("labels")
+	default:
+		e.out.Labels = e.req.Labels
+	}
 	if e.req.Tier == "" {
 		return nil
 	}

@@ -17,6 +17,7 @@ type request struct {
 
 	SafetySettings []translate.SafetySetting `json:"safetySettings,omitzero"`
 	CachedContent  string                    `json:"cachedContent,omitzero"`
+	Labels         jsontext.Value            `json:"labels,omitzero"`      // not of the Developer API
 	ServiceTier    translate.ServiceTier     `json:"serviceTier,omitzero"` // of the Developer API only
 }
 

@@ -81,6 +81,7 @@ func (r *chatRequest) nameIgnored(to *translate.Request) *translate.Error {
 		{"safetySettings", r.SafetySettingsCamel.odd},
 		{"cached_content", r.CachedContent.odd},
 		{"image_config", r.ImageConfig.odd},
+		{"labels", r.Labels.odd},
 		{"generationConfig", r.GenerationConfig.odd || r.GenerationConfig.or().ignored()},
 		{"service_tier", r.tierIgnored()},
 		{"usage", r.Usage.odd},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
@@ -86,6 +87,25 @@ func (r *chatRequest) adoptGenerationConfig() {
 	}
 }
 
+// labels are names for what a call costs to be booked under: an object of strings, passed on as it is.
+type labels jsontext.Value
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *labels) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	var values map[string]string
+	if err := json.Unmarshal(raw, &values, tolerant); err != nil {
+		return err
+	}
+	if len(values) > 0 {
+		*l = labels(freeJSON(raw.Clone()))
+	}
+	return nil
+}
+
 // addService settles how Google is to treat the request as a whole.
 func (r *chatRequest) addService(to *translate.Request) *translate.Error {
 	for _, place := range []struct {
@@ -109,6 +129,7 @@ func (r *chatRequest) addService(to *translate.Request) *translate.Error {
 		break
 	}
 	to.CachedContent = cmp.Or(r.ExtraBody.or().Google.CachedContent.or(), r.Google.or().CachedContent.or(), r.CachedContent.or())
+	to.Labels = jsontext.Value(r.Labels.or())
 	to.Tier = tiers[strings.ToLower(r.ServiceTier)]
 	return nil
 }

@@ -39,7 +39,7 @@ func TestAStrictGatewayRefusesWhatWouldHaveNoEffect(t *testing.T) {
 		{`"logit_bias":{"50256":-100}`, "unsupported_parameter", "logit_bias"},
 		{`"verbosity":"low"`, "unsupported_parameter", "verbosity"},
 		{`"min_p":0.1`, "unsupported_parameter", "min_p"},
-		{`"labels":{"a":"b"}`, "unsupported_parameter", "labels"},
+		{`"labels":{"a":7}`, "unsupported_parameter", "labels"},
 		{`"thinking":7`, "unsupported_parameter", "thinking"},
 		{`"google":{"thought_tag_marker":"no tag"}`, "unsupported_parameter", "google"},
 		{`"store":"yes"`, "invalid_type", "store"},
@@ -139,6 +139,12 @@ func TestServiceIsAskedForInGooglesWords(t *testing.T) {
 		if request, _ := mustDecode(t, with(fmt.Sprintf(place, setting))); !slices.Equal(request.Safety, settings) {
 			t.Errorf("%s: %v", place, request.Safety)
 		}
+	}
+	if request, _ := mustDecode(t, with(`"labels":{"b":"1","a":"2"}`)); string(request.Labels) != `{"b":"1","a":"2"}` {
+		t.Errorf("labels %s", request.Labels)
+	}
+	if request, _ := mustDecode(t, with(`"labels":{}`)); request.Labels != nil {
+		t.Errorf("labels %s", request.Labels)
 	}
 	for _, place := range []string{`"cached_content":"cachedContents/c"`, `"google":{"cached_content":"cachedContents/c"}`} {
 		if request, _ := mustDecode(t, with(place)); request.CachedContent != "cachedContents/c" {

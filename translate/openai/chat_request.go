@@ -56,6 +56,7 @@ type chatRequest struct {
 	SafetySettingsCamel optional[[]translate.SafetySetting] `json:"safetySettings"`
 	CachedContent       optional[string]                    `json:"cached_content"`
 	ImageConfig         optional[imageOptions]              `json:"image_config"`
+	Labels              optional[labels]                    `json:"labels"`
 	GenerationConfig    optional[generationConfig]          `json:"generationConfig"`
 
 	ServiceTier    string                 `json:"service_tier"`
