@@ -63,6 +63,7 @@ func toolLoop(model, id, signature string) map[string]any {
 // foreignSignature is one that Google cannot read: another service's, or another key's.
 const foreignSignature = "Zm9yZWlnbiBzaWduYXR1cmU="
 
+// crush#1698, gemini-cli#13467, CLIProxyAPI#1538, Antigravity-Manager#3342
 func TestSignaturesThatGoogleCannotReadAreGivenUp(t *testing.T) {
 	inBothWays(t, func(w *world, ask func(map[string]any) *answer) {
 		w.start()
@@ -333,5 +334,44 @@ func TestRefusalsWithinAStreamAreMended(t *testing.T) {
 		w.script("", googlesim.FirstEvent(googlesim.BadRequest("Corrupted thought signature.")))
 		w.text(ask(toolLoop(model, "call_1", foreignSignature)))
 		w.wantCalls("", 2)
+	})
+}
+
+// What the client has seen of an answer cannot be taken back, so nothing is asked again.
+func TestNothingIsSimplifiedOnceTheAnswerHasBegun(t *testing.T) {
+	simulated(t, func(w *world) {
+		w.key(1)
+		w.start()
+		w.script("", googlesim.MidStream(2, googlesim.BadRequest("The specified schema produces a constraint that has too many states for serving.")))
+		body := stream()
+		maps.Copy(body, withFormat(boundedSchema))
+		if text := w.wantInBand(w.ask(body), "invalid_value"); text == "" {
+			w.Error("the text before the error is lost")
+		}
+		w.wantCalls("", 1)
+		w.completion(w.ask(body))
+		if !strings.Contains(w.lastBody(), `"maxItems":60`) {
+			w.Errorf("what was refused too late to be mended was simplified: %s", w.lastBody())
+		}
+	})
+}
+
+// python-genai#867, openai-agents#656, symfony/ai#803: models that have no JSON mode beside functions are asked for JSON in words, and
+// what they put around it is taken off.
+func TestJSONBesideFunctionsOfModelsWithoutThat(t *testing.T) {
+	inBothWays(t, func(w *world, ask func(map[string]any) *answer) {
+		w.start()
+		body := withFormat(enumeratedSchema)
+		maps.Copy(body, withTool(boundedSchema))
+		body["model"] = flash
+		w.completion(ask(body)) // the strict simulator takes it
+		w.wantCalls("", 1)
+		if sent := w.lastBody(); strings.Contains(sent, "responseMimeType") || !strings.Contains(sent, `It must obey this JSON Schema:`) {
+			w.Errorf("Google was sent %s", sent)
+		}
+		w.script("", googlesim.Reply{Events: []string{says(`{"text":"`+"```json\\n"+`{\"a\":"}`, ""), counted(says(`{"text":"\"x\"}\\n`+"```"+`"}`, "STOP"))}})
+		if got := w.completion(ask(body)); strings.TrimSpace(got.Content) != `{"a":"x"}` || got.Finish != "stop" {
+			w.Errorf("%+v", got)
+		}
 	})
 }

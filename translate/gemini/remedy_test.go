@@ -3,7 +3,6 @@ package gemini
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -272,30 +271,6 @@ func FuzzRemedies(f *testing.F) {
 			}
 		}
 	})
-}
-
-// The strict simulator of Google takes what the stages make of any schema, on every backend.
-func TestTheStrictSimulatorTakesEveryStage(t *testing.T) {
-	g := newStrictGoogle(t)
-	schemas := append(bombs(),
-		`{"type":"object","properties":{"type":{"type":"string"},"enum":{"enum":["a",null,1,""]},"n":{"type":["integer","null"],"minimum":1,"enum":[1,2]}},"required":["type","gone"]}`,
-		`{"anyOf":[{"type":"object","properties":{"a":{"const":"x"}}},{"type":"object","properties":{"b":{"oneOf":[{"type":"string"},{"type":"array"}],"description":"d"}}}]}`,
-		`{"properties":{"a":{"$ref":"#/definitions/A","title":"T","type":"string"},"b":{"$ref":"#/nowhere"},"c":{"allOf":[{"$ref":"#/definitions/A"}],"description":"d","title":"T"}},"definitions":{"A":{"type":"string"}}}`,
-		`{"type":"object","description":"d","properties":{"o":{"type":"object"},"l":{"type":"array"},"m":{"additionalProperties":{"type":"number"}},"d":{"type":"string","format":"email"}},"allOf":[{"$ref":"#/$defs/x"}],"$defs":{"x":{"properties":{"y":{"$ref":"#/$defs/x"}}}}}`,
-	)
-	for _, b := range []translate.Backend{translate.GeminiAPI, translate.Vertex, translate.CodeAssist} {
-		for i, schema := range schemas {
-			for _, stage := range []SchemaStage{SchemaFull, SchemaLite, SchemaProto} {
-				req := talk(user(text("hi")))
-				req.Tools = []translate.Tool{{Name: "f", Schema: jsontext.Value(schema)}}
-				req.Format = translate.Format{Kind: translate.FormatSchema, Schema: jsontext.Value(schema)}
-				e := remedied(t, req, b, "gemini-3-flash-preview", Remedies{Parameters: stage, Answer: stage})
-				if status, answer := g.ask(t, b, "gemini-3-flash-preview", e.Body); status != http.StatusOK {
-					t.Errorf("%s, schema %d, stage %d: %d %s\n%s", b, i, stage, status, answer, e.Body)
-				}
-			}
-		}
-	}
 }
 
 var here = Place{Backend: translate.GeminiAPI, Host: "here"}
