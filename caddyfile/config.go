@@ -145,9 +145,9 @@ type Retry struct {
 	//
 	// Default: `4`
 	Attempts int `json:"attempts,omitempty"`
-	// No new attempt begins when a request is older than this.
+	// No new attempt begins when a request is older than this, the time it waited included.
 	//
-	// Default: `60s`
+	// Default: `60s`, or `max_wait` if that is longer
 	Duration caddy.Duration `json:"duration,omitempty"`
 	// How many calls may be repeated because they failed or found the model overloaded, in percent of all requests. Beyond that, such
 	// requests fail at once. It does not limit how often another account is tried because one is out of quota or unusable.

@@ -57,6 +57,19 @@ func TestDefaultsLeaveWhatWasSaid(t *testing.T) {
 	}
 }
 
+func TestPatienceThatWasAskedForIsNotCutShortByADefault(t *testing.T) {
+	patient := caddy.Duration(90 * time.Second)
+	for _, test := range []struct {
+		said, want time.Duration
+	}{{0, 90 * time.Second}, {20 * time.Second, 20 * time.Second}} {
+		c := proxyconfig.Config{Retry: proxyconfig.Retry{MaxWait: &patient, Duration: caddy.Duration(test.said)}}
+		c.SetDefaults(func(string) string { return "" })
+		if got := time.Duration(c.Retry.Duration); got != test.want {
+			t.Errorf("max_wait 90s, duration %v: duration is %v, want %v", test.said, got, test.want)
+		}
+	}
+}
+
 func TestThinkingFollowsTheEnvironmentWhenTheDirectiveIsSilent(t *testing.T) {
 	for _, test := range []struct {
 		real, content string
