@@ -369,7 +369,9 @@ func TestJSONBesideFunctionsOfModelsWithoutThat(t *testing.T) {
 		if sent := w.lastBody(); strings.Contains(sent, "responseMimeType") || !strings.Contains(sent, `It must obey this JSON Schema:`) {
 			w.Errorf("Google was sent %s", sent)
 		}
-		w.script("", googlesim.Reply{Events: []string{says(`{"text":"`+"```json\\n"+`{\"a\":"}`, ""), counted(says(`{"text":"\"x\"}\\n`+"```"+`"}`, "STOP"))}})
+		w.script("", googlesim.Reply{Events: []string{
+			says(`{"text":"`+"```json"+`\n{\"a\":"}`, ""), counted(says(`{"text":"\"x\"}\n`+"```"+`"}`, "STOP")),
+		}})
 		if got := w.completion(ask(body)); strings.TrimSpace(got.Content) != `{"a":"x"}` || got.Finish != "stop" {
 			w.Errorf("%+v", got)
 		}
