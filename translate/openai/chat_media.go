@@ -10,6 +10,22 @@ import (
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
+// maxLine bounds what is put into one event, in bytes: openai-go reads lines of up to 32 MiB, and fails at longer ones.
+const maxLine = 30 << 20
+
+// media keeps what the model made until the end of the choice. Of a stream, pictures that are too large together go out before it.
+func (w *chatWriter) media(dst []byte, choice int, m *translate.Media, signature translate.Signature) []byte {
+	c := &w.choices[choice]
+	if w.form.stream && len(c.images) > 0 && len(c.images)+base64.StdEncoding.EncodedLen(len(m.Data)) > maxLine {
+		dst = w.openDelta(dst, choice)
+		dst = appendList(dst, "images", c.images)
+		dst = w.closeDelta(dst)
+		c.images = nil
+	}
+	c.addMedia(m, signature)
+	return dst
+}
+
 // addMedia keeps what the model made besides text until the end of the choice. OpenAI's protocol has a place for sound, and OpenRouter
 // introduced one for pictures; there is none for anything else.
 func (c *chatChoice) addMedia(m *translate.Media, signature translate.Signature) {
@@ -23,7 +39,7 @@ func (c *chatChoice) addMedia(m *translate.Media, signature translate.Signature)
 
 func (c *chatChoice) addImage(m *translate.Media, signature translate.Signature) {
 	dst := c.images
-	if c.imageCount > 0 {
+	if len(dst) > 0 {
 		dst = append(dst, ',')
 	}
 	dst = append(dst, `{"index":`...)

@@ -95,7 +95,7 @@ func (w *chatWriter) Append(dst []byte, ev *translate.Event) []byte {
 		dst = w.leaveThoughts(dst, ev.Candidate)
 		dst = w.call(dst, ev.Candidate, ev.Call)
 	case translate.EventMedia:
-		c.addMedia(ev.Media, ev.Signature)
+		dst = w.media(dst, ev.Candidate, ev.Media, ev.Signature)
 	case translate.EventCitation:
 		c.addCitation(ev.Citation)
 	case translate.EventSignature:

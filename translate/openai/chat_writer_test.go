@@ -426,6 +426,33 @@ func TestEventsThatWouldBreakClientsAreLeftOut(t *testing.T) {
 	}
 }
 
+func TestPicturesThatAreTooLargeTogetherAreNotOnOneLine(t *testing.T) {
+	large := strings.Repeat("x", maxLine/2)
+	sse := answer{events: []translate.Event{
+		shows("image/png", "small"), shows("image/png", large), shows("image/png", large), ends(translate.FinishStop), used,
+	}}.write(true)
+	var indices []int
+	for _, event := range conformance.Events(t, sse) {
+		if len(event) > 32<<20 {
+			t.Errorf("a line of %d bytes", len(event))
+		}
+		var chunk struct {
+			Choices []struct {
+				Delta struct{ Images []struct{ Index int } }
+			}
+		}
+		_ = json.Unmarshal(event, &chunk) // [DONE] is none
+		for _, c := range chunk.Choices {
+			for _, image := range c.Delta.Images {
+				indices = append(indices, image.Index)
+			}
+		}
+	}
+	if !slices.Equal(indices, []int{0, 1, 2}) {
+		t.Errorf("pictures %v", indices)
+	}
+}
+
 func TestSoundIsInTheFormatThatWasAskedFor(t *testing.T) {
 	events := []translate.Event{
 		shows("audio/L16;codec=pcm;rate=24000", "\x01\x02"), shows("audio/wav", "no part of it"), ends(translate.FinishStop), used,
