@@ -151,7 +151,7 @@ func (c *Client) newGenerate(ctx context.Context, call *Call) (*http.Request, *E
 	}
 	req, refusal := c.newPost(ctx, url, body, call.Token)
 	if refusal == nil && call.Backend == translate.Vertex && call.Tier != "" {
-		req.Header.Set("X-Vertex-AI-LLM-Shared-Request-Type", string(call.Tier))
+		req.Header.Set("X-Vertex-Ai-Llm-Shared-Request-Type", string(call.Tier))
 	}
 	return req, refusal
 }
