@@ -74,6 +74,13 @@ func TestOptionsBecomeGooglesFields(t *testing.T) {
 			},
 			want: map[string]string{"safetySettings": `[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"BLOCK_NONE"}]`},
 		}, {
+			name: "a conversation of Code Assist's", model: "gemini-3-flash-preview", backend: translate.CodeAssist,
+			set:  func(r *translate.Request) { r.Conversation = "alice's" },
+			want: map[string]string{"session_id": `"339f694a-faae-86da-aea8-2f200af9b636"`},
+		}, {
+			name: "a conversation of Vertex's", backend: translate.Vertex, set: func(r *translate.Request) { r.Conversation = "alice's" },
+			want: map[string]string{"session_id": ""},
+		}, {
 			name: "labels", backend: translate.Vertex, set: func(r *translate.Request) { r.Labels = jsontext.Value(`{"team":"a"}`) },
 			want: map[string]string{"labels": `{"team":"a"}`},
 		}, {

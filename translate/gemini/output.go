@@ -2,6 +2,8 @@ package gemini
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -77,6 +79,9 @@ func (e *encoder) service() error {
 	default:
 		e.out.Labels = e.req.Labels
 	}
+	if e.backend == translate.CodeAssist && e.req.Conversation != "" {
+		e.out.SessionID = sessionID(e.req.Conversation)
+	}
 	if e.req.Tier == "" {
 		return nil
 	}
@@ -88,4 +93,11 @@ func (e *encoder) service() error {
 	default: // Vertex reads it in a header
 	}
 	return nil
+}
+
+// sessionID is a UUID that stands for a conversation, so that Google can tell what may be in its cache, but not what the client calls it.
+func sessionID(conversation string) string {
+	id := sha256.Sum256([]byte(conversation))
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // version 8, which is anybody's own
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:16])
 }

@@ -19,6 +19,7 @@ type request struct {
 	CachedContent  string                    `json:"cachedContent,omitzero"`
 	Labels         jsontext.Value            `json:"labels,omitzero"`      // not of the Developer API
 	ServiceTier    translate.ServiceTier     `json:"serviceTier,omitzero"` // of the Developer API only
+	SessionID      string                    `json:"session_id,omitzero"`  // of Code Assist only
 }
 
 type content struct {
