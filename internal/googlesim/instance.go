@@ -42,7 +42,6 @@ type maker struct {
 	root    *node
 	subject string
 	used    bool // the subject stands in the value already
-	options int  // alternatives within alternatives at the moment
 }
 
 func (n *node) membersOf() []member {
@@ -104,7 +103,7 @@ func (m *maker) make(schema *node, depth int) *node {
 	}
 	for _, key := range []string{"anyOf", "oneOf", "allOf"} {
 		if options := schema.get(key).list(); len(options) > 0 && !schema.has("properties") {
-			return m.option(m.shallowest(options, depth), depth)
+			return m.make(options[0], depth)
 		}
 	}
 	switch m.kind(schema) {
@@ -123,30 +122,12 @@ func (m *maker) make(schema *node, depth int) *node {
 	}
 }
 
-// option makes one of several alternatives. One may lead back to itself: there is no such value.
-func (m *maker) option(schema *node, depth int) *node {
-	m.options++
-	defer func() { m.options-- }()
-	if m.options > maxDepth {
-		return &node{kind: 'n'}
-	}
-	return m.make(schema, depth)
-}
-
 // enumValue turns the legacy dialect's enums, which are all strings, into the type they stand for.
 func (m *maker) enumValue(schema, first *node) *node {
 	if kind := m.kind(schema); first.isString() && (kind == "integer" || kind == "number") {
 		return &node{kind: '0', text: first.text}
 	}
 	return first
-}
-
-// shallowest is the first option, but deep inside a recursive schema the one that ends it.
-func (m *maker) shallowest(options []*node, depth int) *node {
-	if depth < maxInstanceDepth {
-		return options[0]
-	}
-	return slices.MinFunc(options, func(a, b *node) int { return m.resolve(a).depth() - m.resolve(b).depth() })
 }
 
 func (m *maker) object(schema *node, depth int) *node {

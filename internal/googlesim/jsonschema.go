@@ -8,8 +8,10 @@ import (
 
 // Messages about schemas of the JSON dialect for which no answer of Google's was seen, so that their wording here is a guess.
 const (
-	keywordMessage    = "Invalid value of %s in the schema at %s"
-	schemaEnumMessage = "enum values must be numbers or strings that are not empty in the schema at %s"
+	keywordMessage      = "Invalid value of %s in the schema at %s"
+	schemaEnumMessage   = "enum values must be numbers or strings that are not empty in the schema at %s"
+	schemaNeedsMessage  = "required property '%s' is not defined in the schema at %s"
+	schemaCyclesMessage = "the schema refers to itself in a property that is required"
 )
 
 // jsonSchema checks a schema of the JSON dialect. Google ignores the keywords it does not know; what it cannot do without is that those it
@@ -22,7 +24,10 @@ func (j *judge) jsonSchema(schema *node, tooDeep string) *apiError {
 		return invalid(tooDeep)
 	}
 	w := jsonSchemaWalk{judge: j, root: schema}
-	return w.subschema(schema, "")
+	if refused := w.subschema(schema, ""); refused != nil {
+		return refused
+	}
+	return w.cycles()
 }
 
 type jsonSchemaWalk struct {
@@ -104,7 +109,7 @@ func (w *jsonSchemaWalk) shapes(s *node, path string) *apiError {
 // schemaTypes are the types of JSON Schema. Google reads them in any case.
 var schemaTypes = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
 
-// values checks types and enums.
+// values checks types, enums and what is required.
 func (w *jsonSchemaWalk) values(s *node, path string) *apiError {
 	for _, kind := range s.get("type").list() {
 		if !slices.Contains(schemaTypes, strings.ToLower(kind.str())) {
@@ -114,6 +119,11 @@ func (w *jsonSchemaWalk) values(s *node, path string) *apiError {
 	for _, v := range s.get("enum").list() {
 		if !v.isNumber() && v.str() == "" {
 			return invalid(fmt.Sprintf(schemaEnumMessage, path))
+		}
+	}
+	for _, name := range s.get("required").list() {
+		if !s.get("properties").has(name.str()) {
+			return invalid(fmt.Sprintf(schemaNeedsMessage, name.str(), path))
 		}
 	}
 	return nil
@@ -129,8 +139,55 @@ func (w *jsonSchemaWalk) reference(s *node, ref, path string) *apiError {
 		}
 	}
 	m := maker{root: w.root}
-	if !strings.HasPrefix(ref, "#") || m.resolve(s) == nil {
+	if target := m.resolve(s); !strings.HasPrefix(ref, "#") || target == nil || target.has("$ref") { // the last one leads to itself
 		return invalid("reference to undefined schema at " + path)
 	}
 	return nil
+}
+
+// cycles refuses a schema that refers to itself other than in properties that need not be there: Google unrolls references a little, and can
+// leave out only these.
+func (w *jsonSchemaWalk) cycles() *apiError {
+	c := cycleCheck{maker: maker{root: w.root}, fine: map[*node]bool{}, starts: []*node{w.root}}
+	for len(c.starts) > 0 {
+		start := c.starts[0]
+		c.starts = c.starts[1:]
+		if c.circular(start) {
+			return invalid(schemaCyclesMessage)
+		}
+	}
+	return nil
+}
+
+type cycleCheck struct {
+	maker
+	fine   map[*node]bool // of the subschemas met: whether nothing is left to see in them
+	starts []*node        // subschemas to look at that may be left out where they are
+}
+
+func (c *cycleCheck) circular(s *node) bool {
+	if s = c.resolve(s); s == nil {
+		return false
+	}
+	if fine, met := c.fine[s]; met {
+		return !fine
+	}
+	c.fine[s] = false
+	needed := []*node{s.get("items"), s.get("additionalProperties")}
+	for _, keyword := range schemaLists {
+		needed = append(needed, s.get(keyword).list()...)
+	}
+	required := s.get("required").list()
+	for _, p := range s.get("properties").membersOf() {
+		if slices.ContainsFunc(required, func(name *node) bool { return name.str() == p.name }) {
+			needed = append(needed, p.value)
+		} else {
+			c.starts = append(c.starts, p.value)
+		}
+	}
+	if slices.ContainsFunc(needed, c.circular) {
+		return true
+	}
+	c.fine[s] = true
+	return false
 }

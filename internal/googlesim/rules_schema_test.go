@@ -137,6 +137,10 @@ func asIs(schema string) string { return schema }
 // jsonSchemaCases are about what the JSON dialect takes of the keywords it knows.
 func jsonSchemaCases() []ruleCase {
 	of := func(schema string) string { return free(`{"type":"object","properties":{"a":` + schema + `}}`) }
+	tree := func(required, children string) string {
+		return free(`{"$ref":"#/$defs/N","$defs":{"N":{"type":"object","properties":{"v":{"type":"string"},"next":` + children +
+			`},"required":[` + required + `]}}}`)
+	}
 	return []ruleCase{
 		{
 			"type that is none", "", three, of(`{"type":"text"}`), of(`{"type":"STRING"}`),
@@ -146,11 +150,31 @@ func jsonSchemaCases() []ruleCase {
 		{"enum value that is empty", "", three, of(`{"enum":["a",""]}`), of(`{"enum":["a",1]}`), "enum values must be numbers or strings"},
 		{"enum value that is no string", "", three, of(`{"enum":[true]}`), of(`{"enum":["true"]}`), "in the schema at properties.a"},
 		{"enum that is no list", "", three, of(`{"enum":"a"}`), of(`{"enum":["a"]}`), "Invalid value of enum"},
+		{
+			"required but not there in JSON Schema", "", three, of(`{"properties":{"b":{}},"required":["c"]}`),
+			of(`{"properties":{"b":{}},"required":["b"]}`), "required property 'c' is not defined in the schema at properties.a",
+		},
 		{"properties that are no object", "", three, of(`{"properties":[]}`), of(`{"properties":{}}`), "Invalid value of properties"},
 		{"any_of that is no list", "", three, of(`{"anyOf":{}}`), of(`{"anyOf":[{}]}`), "Invalid value of anyOf"},
 		{"description that is no text", "", three, of(`{"description":1}`), of(`{"description":"1"}`), "Invalid value of description"},
 		{"property of anything", "", three, of(`true`), of(`{"additionalProperties":true}`), "Invalid value of a subschema in the schema at properties.a"},
 		{"items of anything", "", three, of(`{"items":false}`), of(`{"items":{}}`), "properties.a.items"},
 		{"$ref to elsewhere", "", three, of(`{"$ref":"https://example.com/schema"}`), of(`{"$ref":"#"}`), "reference to undefined schema at properties.a"},
+		{
+			"$ref to itself", "", three, of(`{"$ref":"#/properties/a"}`), of(`{"type":"string"}`), "reference to undefined schema at properties.a",
+		},
+		{"required that leads back", "", three, tree(`"next"`, `{"$ref":"#/$defs/N"}`), tree(`"v"`, `{"$ref":"#/$defs/N"}`), schemaCyclesMessage},
+		{
+			"required that leads back or is null", "", three, tree(`"next"`, `{"anyOf":[{"type":"null"},{"$ref":"#/$defs/N"}]}`),
+			tree(``, `{"anyOf":[{"type":"null"},{"$ref":"#/$defs/N"}]}`), schemaCyclesMessage,
+		},
+		{
+			"list that leads back", "", three, tree(`"next"`, `{"type":"array","items":{"$ref":"#/$defs/N"}}`),
+			tree(``, `{"type":"array","items":{"$ref":"#/$defs/N"}}`), schemaCyclesMessage,
+		},
+		{
+			"leads back further in", "", three, of(`{"properties":{"b":{"additionalProperties":{"$ref":"#/properties/a"}}},"required":["b"]}`),
+			of(`{"properties":{"b":{"additionalProperties":{"$ref":"#/properties/a"}}}}`), schemaCyclesMessage,
+		},
 	}
 }
