@@ -2,6 +2,9 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"errors"
+	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -81,16 +84,21 @@ func FuzzRequests(f *testing.F) {
 	}
 	sim := newStrict()
 	gateways := sim.gateways(f)
+	var all mixture
 	for i, seed := range seeds {
 		body, err := os.ReadFile(seed)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(body, uint8(i))
-		f.Add(body, uint8(i+5))
+		all.add(f, body)
+		f.Add(body, uint8(i), uint64(0))
+		f.Add(body, uint8(i+5), uint64(i))
 	}
-	f.Fuzz(func(t *testing.T, body []byte, which uint8) {
+	f.Fuzz(func(t *testing.T, body []byte, which uint8, seed uint64) {
 		g := gateways[int(which)%len(gateways)]
+		if seed > 0 {
+			body = all.mix(rand.New(rand.NewPCG(seed, 11)), body)
+		}
 		w := httptest.NewRecorder()
 		r := request(http.MethodPost, chatPath, string(body))
 		g.Route(r).Serve(w, r, known)
@@ -114,6 +122,56 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	})
+}
+
+// mixture is everything that the seeds hold, to make other requests of.
+type mixture struct {
+	messages, tools []json.RawMessage
+	names           []string // of options
+	options         []json.RawMessage
+}
+
+func (m *mixture) add(f *testing.F, body []byte) {
+	f.Helper()
+	var parts map[string]json.RawMessage
+	var lists struct{ Messages, Tools []json.RawMessage }
+	if err := errors.Join(json.Unmarshal(body, &parts), json.Unmarshal(body, &lists)); err != nil {
+		f.Fatal(err)
+	}
+	m.messages, m.tools = append(m.messages, lists.Messages...), append(m.tools, lists.Tools...)
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if name != "messages" && name != "tools" {
+			m.names, m.options = append(m.names, name), append(m.options, parts[name])
+		}
+	}
+}
+
+// mix changes a request: it takes a few options, and perhaps a conversation and tools, from others. A body that is none becomes one.
+func (m *mixture) mix(r *rand.Rand, body []byte) []byte {
+	var parts map[string]any
+	if json.Unmarshal(body, &parts) != nil || parts == nil {
+		parts = map[string]any{}
+	}
+	for range r.IntN(6) {
+		i := r.IntN(len(m.options))
+		parts[m.names[i]] = m.options[i]
+	}
+	some := func(list []json.RawMessage, most int) []json.RawMessage {
+		picked := make([]json.RawMessage, 1+r.IntN(most))
+		for i := range picked {
+			picked[i] = list[r.IntN(len(list))]
+		}
+		return picked
+	}
+	if r.IntN(3) > 0 {
+		parts["messages"] = some(m.messages, 12)
+		delete(parts, "input")
+	}
+	if r.IntN(3) > 0 {
+		parts["tools"] = some(m.tools, 6)
+	}
+	mixed, _ := json.Marshal(parts) // what was JSON is JSON
+	return mixed
 }
 
 // checkError checks that an answer is an error in OpenAI's form, which says something.
