@@ -124,11 +124,11 @@ type booking struct {
 	beyond beyond // which limits it exceeds, to see whether they still hold
 	probe  beyond // which hints it exceeds; none once Google has answered
 	far    beyond // see probe
-	watch  int64  // when it began, while Google's answer is awaited to learn from; else 0
+	watch  bool   // Google's answer is awaited, to learn from it
 }
 
 // awaited reports whether it matters to others what Google says.
-func (b *booking) awaited() bool { return b.probe != 0 || b.watch != 0 }
+func (b *booking) awaited() bool { return b.probe != 0 || b.watch }
 
 // reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns how
 // much the group is used then, or what is missing if there is too little.
@@ -304,26 +304,26 @@ func (f *facts) settle(b *booking, o *Outcome, began int64) (look bool) {
 	}
 	freed := calls < 0 || more < 0
 	if o.Decision.Mark != MarkGroup { // else others would try the same before it is known what there was to learn
-		freed = f.heard(b, o.served() && o.Tokens > 0) || freed // otherwise the client may have gone away before Google said anything
+		freed = f.heard(b, began, o.served() && o.Tokens > 0) || freed // otherwise the client may have gone away before Google said anything
 	}
 	return freed && f.freed()
 }
 
 // answered notes that Google took the call or refused it, before it is over. It reports whether someone who found too little should look
 // again.
-func (f *facts) answered(b *booking, taken bool) (look bool) {
+func (f *facts) answered(b *booking, began int64, taken bool) (look bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.heard(b, taken) && f.freed()
+	return f.heard(b, began, taken) && f.freed()
 }
 
 // heard ends the wait for what Google says to a call. It reports false if nobody waits for that. The caller holds the lock.
-func (f *facts) heard(b *booking, taken bool) bool {
+func (f *facts) heard(b *booking, began int64, taken bool) bool {
 	if !b.awaited() {
 		return false
 	}
 	f.land(b, taken)
-	f.reckon(b, taken)
+	f.reckon(b, began, taken)
 	return true
 }
 

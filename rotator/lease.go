@@ -57,7 +57,7 @@ func (l *Lease) Renew(old *Token) {
 // Taken tells that Google has begun to answer, so that it has not refused the call. That is known when the call is over at the latest;
 // known before, it lets others use the group sooner. Calls after the first do nothing.
 func (l *Lease) Taken() {
-	if l.choice.booking.awaited() && l.choice.facts.answered(&l.choice.booking, true) {
+	if l.choice.booking.awaited() && l.choice.facts.answered(&l.choice.booking, l.began, true) {
 		l.giveBack()
 		l.index.pool.options.Models.bell.settled(l, true)
 	}
@@ -103,7 +103,7 @@ func (l *Lease) Settle(o Outcome) {
 		l.index.pool.mark(l, &o.Decision, time.Now())
 	}
 	if o.Decision.Mark == MarkGroup {
-		look = l.choice.facts.answered(&l.choice.booking, false) || look
+		look = l.choice.facts.answered(&l.choice.booking, l.began, false) || look
 	}
 	if o.Decision.Mark == MarkGroup || l.choice.booking.last {
 		c.Account.urgent()

@@ -129,13 +129,13 @@ func (f *facts) observe(now int64, l *bounds, b *booking) {
 	}
 	p.calls++
 	p.awaited++
-	p.latest, b.watch = now, now
+	p.latest, b.watch = now, true
 }
 
 // reckon ends the awaiting of a call. taken is that Google took it. The caller holds the lock.
-func (f *facts) reckon(b *booking, taken bool) {
-	began := b.watch
-	if b.watch = 0; began <= f.proving.assumed {
+func (f *facts) reckon(b *booking, began int64, taken bool) {
+	watched := b.watch && began > f.proving.assumed
+	if b.watch = false; !watched {
 		return
 	}
 	f.proving.awaited--

@@ -14,7 +14,7 @@ type round struct {
 	newest   *Ticket // that has just come, and was not tried yet; nil for none
 	passed   int
 	smallest int64      // prompt that did not fit: larger ones need not be tried
-	why      *Exhausted // the first got nothing
+	why      *Exhausted // the last got nothing
 	back     int64      // when there will be something for one of those
 	nothing  bool       // there is for nobody
 	aside    []*flow    // clients of which no ticket can be served now
@@ -73,9 +73,7 @@ func (n *line) try(r *round, t *Ticket) bool {
 		r.passed = 0
 		return true
 	}
-	if r.why == nil || e.nothing {
-		r.why, r.nothing = e, e.nothing
-	}
+	r.why, r.nothing = e, e.nothing
 	if e.RetryAfter > 0 {
 		r.back = min(r.back, r.now.Add(e.RetryAfter).UnixNano())
 	}
