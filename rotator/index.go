@@ -211,16 +211,27 @@ func (ix *index) inspect(s Standing, l *lane, from, to int32) Standing {
 	return s
 }
 
-// rerank asks the policy again about a choice whose call is over.
-func (ix *index) rerank(c *choice) {
+// rerank asks the policy again about a member of a lane whose call is over.
+func (ix *index) rerank(lane, member int32) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	l := &ix.lanes[c.lane]
-	if l.ready.has(c.member - l.from) {
-		ix.enqueueMember(l, c.member)
+	l := &ix.lanes[lane]
+	if l.ready.has(member - l.from) {
+		ix.enqueueMember(l, member)
 	}
 	if l.class == classReady {
-		ix.enqueue(c.lane)
+		ix.enqueue(lane)
+	}
+}
+
+// rerankAccount is rerank for the member that is an account, if there is one. It does not take the lock to find it: who is a member never
+// changes.
+func (ix *index) rerankAccount(a *Account) {
+	for i := range ix.members {
+		if ix.members[i].candidate.Account == a {
+			ix.rerank(ix.owner[i], int32(i))
+			return
+		}
 	}
 }
 

@@ -114,7 +114,10 @@ func (l *Lease) Settle(o Outcome) {
 		l.giveBack()
 	}
 	if l.index.pool.volatile {
-		l.index.rerank(&l.choice)
+		l.index.rerank(l.choice.lane, l.choice.member)
+		if ix := l.successor(); ix != nil {
+			ix.rerankAccount(c.Account)
+		}
 	}
 	o.Decision.silent = o.Decision.silent && o.Called // a token that could not be had says nothing about the backend
 	l.tried.add(c, &o.Decision)
@@ -127,9 +130,17 @@ func (l *Lease) Settle(o Outcome) {
 func (l *Lease) giveBack() {
 	now := time.Now()
 	l.index.giveBack(l.choice.lane, now)
-	if ix := l.index.pool.view.Load().indexes[l.index.model]; ix != nil && ix != l.index { // it was made anew meanwhile
+	if ix := l.successor(); ix != nil {
 		ix.giveBackTo(l.choice.facts, now)
 	}
+}
+
+// successor is the order of the candidates that is in use now; nil when it is still that from which the account was chosen.
+func (l *Lease) successor() *index {
+	if ix := l.index.pool.view.Load().indexes[l.index.model]; ix != l.index {
+		return ix
+	}
+	return nil
 }
 
 // drop ends a lease that nobody took.
