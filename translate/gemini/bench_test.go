@@ -71,3 +71,20 @@ func BenchmarkLessons(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSchemas is what it costs to rewrite the schema of a tool as Pydantic writes it, with alternatives and references.
+func BenchmarkSchemas(b *testing.B) {
+	optional := `{"anyOf":[{"type":"string"},{"type":"null"}],"default":null,"title":"A","description":"What to look for, in plain words"}`
+	schema := []byte(`{"$defs":{"Kind":{"enum":["a","b"],"title":"Kind","type":"string"},"Place":{"properties":{"kind":{"$ref":"#/$defs/Kind"},"name":` + optional +
+		`},"required":["kind"],"title":"Place","type":"object"}},"properties":{"a":` + optional + `,"b":` + optional + `,"place":{"$ref":"#/$defs/Place","description":"Where"},` +
+		`"places":{"items":{"$ref":"#/$defs/Place"},"title":"Places","type":"array"},"limit":{"anyOf":[{"exclusiveMinimum":0,"type":"integer"},{"type":"null"}],"default":10}},` +
+		`"required":["place"],"title":"SearchArguments","type":"object"}`)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(schema)))
+	for b.Loop() {
+		var c schemaCleaner
+		if clean, err := c.parameters(schema); err != nil || len(clean) == 0 {
+			b.Fatal(err)
+		}
+	}
+}

@@ -130,14 +130,14 @@ func (c *schemaCleaner) schema(depth int) (s scanned, err error) {
 			name = appendQuote(nil, unquote(name)) // a keyword in disguise
 		}
 		rule := keywords[string(name[1:len(name)-1])]
-		switch {
-		case rule.fate == isConst:
+		switch rule.fate {
+		case isConst:
 			v, err := c.dec.ReadValue()
 			if err != nil {
 				return s, err
 			}
 			constant = v.Clone()
-		case rule.fate == isDropped:
+		case isDropped:
 			if err := c.dec.SkipValue(); err != nil {
 				return s, err
 			}

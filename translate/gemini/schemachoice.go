@@ -91,9 +91,9 @@ func (s *schemaNode) orNull() *schemaNode {
 	}
 	null := subschema{schema: &schemaNode{keywords: []keyword{{name: "type", value: jsontext.Value(`"null"`)}}}}
 	options := s.subs("anyOf")
-	names := s.typeNames()
-	if len(names) == 0 {
-		names = s.guessed()
+	types := s.types()
+	if types == 0 {
+		types = s.guessed()
 	}
 	switch ref := s.text("$ref"); {
 	case ref != "":
@@ -102,9 +102,8 @@ func (s *schemaNode) orNull() *schemaNode {
 	case len(options) > 0 && !slices.ContainsFunc(options, subschema.isNull):
 		s = s.with(keyword{name: "anyOf", kind: schemaList, subs: append(slices.Clip(options), null)})
 	case len(options) > 0:
-	case len(names) > 0:
-		s = s.with(keyword{name: "type", value: typeList(names)})
-		s.allowNull(names)
+	case types != 0:
+		s = s.with(keyword{name: "type", value: typeList(types | isNull)})
 	case s.index("enum") >= 0:
 		s = s.with(keyword{name: "enum", value: array(append(s.list("enum"), jsontext.Value("null")))})
 	}
@@ -112,10 +111,7 @@ func (s *schemaNode) orNull() *schemaNode {
 }
 
 // isNull reports whether a schema takes nothing but null.
-func (s subschema) isNull() bool {
-	names := s.schema.typeNames()
-	return len(names) == 1 && names[0] == "null"
-}
+func (s subschema) isNull() bool { return s.schema.types() == isNull }
 
 // choose brings what stands beside alternatives into them, or, when one of two is null, the other out of them.
 func (r *refs) choose(s *schemaNode, options []subschema, open []*schemaNode) *schemaNode {

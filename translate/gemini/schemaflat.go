@@ -76,7 +76,7 @@ func mergeSubs(a, b []subschema) []subschema {
 
 // without is the schema without some of its keywords.
 func (s *schemaNode) without(names ...string) *schemaNode {
-	rest := &schemaNode{plain: s.plain, size: s.size}
+	rest := &schemaNode{plain: s.plain, size: s.size, keywords: make([]keyword, 0, len(s.keywords))}
 	for _, k := range s.keywords {
 		if !slices.Contains(names, k.name) {
 			rest.keywords = append(rest.keywords, k)

@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -74,7 +73,7 @@ func (s *schemaNode) exclude(exclusive, inclusive string, step int) (hints []str
 		return nil // which is the tighter one
 	}
 	const exact = 1 << 53 // from here on, not every integer is a float64
-	if names := s.typeNames(); !slices.Contains(names, "integer") || slices.Contains(names, "number") || math.Abs(n) >= exact {
+	if types := s.types(); !types.has(isInteger) || types.has(isNumber) || math.Abs(n) >= exact {
 		s.put(keyword{name: inclusive, value: bound})
 		return []string{exclusive + ": " + string(bound)}
 	}
@@ -154,13 +153,13 @@ func (s *schemaNode) enumerate() (hints []string) {
 	default:
 		s.keywords[i].value = array(kept)
 	}
-	names := s.typeNames()
+	types := s.types()
 	switch {
 	case other || kinds == 0:
-	case len(names) > 0 && kinds.has(isNull):
-		s.allowNull(names)
-	case len(names) == 0 && (lost || kinds.has(isNull)):
-		s.put(keyword{name: "type", value: typeList(kinds.names())})
+	case types != 0 && kinds.has(isNull) && !types.has(isNull):
+		s.put(keyword{name: "type", value: typeList(types | isNull)})
+	case types == 0 && (lost || kinds.has(isNull)):
+		s.put(keyword{name: "type", value: typeList(kinds)})
 	}
 	return hints
 }
@@ -171,9 +170,13 @@ func (s *schemaNode) retype() (hints []string) {
 	if i < 0 {
 		return nil
 	}
-	names := s.typeNames()
-	if len(names) > 0 {
-		s.keywords[i] = keyword{name: "type", value: typeList(names)}
+	if k := &s.keywords[i]; k.kind == plainValue {
+		if _, plain := readTypes(k.value); plain {
+			return nil
+		}
+	}
+	if types := s.types(); types != 0 {
+		s.keywords[i] = keyword{name: "type", value: typeList(types)}
 		return nil
 	}
 	if h := s.keywords[i].hint(); h != "" {
@@ -183,36 +186,21 @@ func (s *schemaNode) retype() (hints []string) {
 	return hints
 }
 
-// allowNull adds null to the types of a schema. It changes the schema.
-func (s *schemaNode) allowNull(names []string) {
-	if !slices.Contains(names, "null") {
-		s.put(keyword{name: "type", value: typeList(append(names, "null"))})
-	}
-}
-
-// typeList is the value of type for some types.
-func typeList(names []string) jsontext.Value {
-	if len(names) == 1 {
-		return appendQuote(nil, names[0])
-	}
-	return quotedList(names)
-}
-
 // shape makes a schema's types and the keywords that say what a value is made of go together.
 func (s *schemaNode) shape() {
 	if s.index("anyOf") >= 0 {
 		return
 	}
-	names := s.typeNames()
-	if len(names) == 0 {
-		if names = s.guessed(); len(names) > 0 {
-			s.keywords = slices.Insert(s.keywords, 0, keyword{name: "type", value: typeList(names)})
+	types := s.types()
+	if types == 0 {
+		if types = s.guessed(); types != 0 {
+			s.keywords = slices.Insert(s.keywords, 0, keyword{name: "type", value: typeList(types)})
 		}
 	}
-	if !slices.Contains(names, "object") {
+	if !types.has(isObject) {
 		s.remove("properties", "required", "additionalProperties", "propertyOrdering")
 	}
-	if !slices.Contains(names, "array") {
+	if !types.has(isArray) {
 		s.remove("items", "prefixItems", "minItems", "maxItems")
 	} else if s.index("items") < 0 && s.index("prefixItems") < 0 {
 		s.put(keyword{name: "items", kind: oneSchema, subs: []subschema{{schema: new(schemaNode)}}})
@@ -220,17 +208,17 @@ func (s *schemaNode) shape() {
 }
 
 // guessed is the type of a schema that names none, when it has parts.
-func (s *schemaNode) guessed() []string {
+func (s *schemaNode) guessed() typeSet {
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return s.index(name) >= 0 })
 	}
 	switch {
 	case has("properties", "required", "additionalProperties"):
-		return []string{"object"}
+		return isObject
 	case has("items", "prefixItems", "minItems", "maxItems"):
-		return []string{"array"}
+		return isArray
 	default:
-		return nil
+		return 0
 	}
 }
 
@@ -259,14 +247,4 @@ func (s *schemaNode) require() {
 			s.put(keyword{name: name, value: array(rest)})
 		}
 	}
-}
-
-// names are the types of a set, by JSON Schema's names.
-func (t typeSet) names() (names []string) {
-	for i, name := range strings.Fields("string number integer boolean array object null") {
-		if t.has(1 << i) {
-			names = append(names, name)
-		}
-	}
-	return names
 }

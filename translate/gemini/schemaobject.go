@@ -50,12 +50,11 @@ func (s *schemaNode) isObject() bool {
 	if s.text("$ref") != "" || s.index("anyOf") >= 0 {
 		return false
 	}
-	names := s.typeNames()
-	if len(names) == 0 {
-		names = s.guessed()
+	types := s.types()
+	if types == 0 {
+		types = s.guessed()
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "null" })
-	return len(names) == 1 && names[0] == "object"
+	return types&^isNull == isObject
 }
 
 // join is a schema of an object which may be of several kinds, as one that has the properties of all of them, and requires what all of

@@ -151,7 +151,7 @@ func (w *protoWriter) schema(s *schemaNode, depth int) *protoSchema {
 	if options := s.subs("anyOf"); len(options) > 0 {
 		return w.anyOf(options, depth)
 	}
-	types, nullable := s.types()
+	types, nullable := s.protoTypes()
 	if len(types) > 1 {
 		return w.anyType(s, types, nullable, depth)
 	}
@@ -334,20 +334,17 @@ func (w *protoWriter) reference(s *schemaNode, ref string, depth int) *protoSche
 	return p
 }
 
-// types are the types a value may have by Google's names, at least one and not null unless that is the only one, and whether it may be
-// null besides.
-func (s *schemaNode) types() (types []string, nullable bool) {
-	for _, name := range s.typeNames() {
-		if name == "null" {
-			nullable = true
-		} else {
-			types = append(types, strings.ToUpper(name))
-		}
+// protoTypes are the types a value may have by Google's names, at least one and not null unless that is the only one, and whether it may
+// be null besides.
+func (s *schemaNode) protoTypes() (types []string, nullable bool) {
+	named := s.types()
+	for _, name := range (named &^ isNull).names() {
+		types = append(types, strings.ToUpper(name))
 	}
 	switch {
 	case len(types) > 0:
-		return types, nullable
-	case nullable:
+		return types, named.has(isNull)
+	case named.has(isNull):
 		return []string{typeNull}, false
 	case len(s.list("enum")) > 0 && s.list("enum")[0].Kind() == '0':
 		return []string{typeNumber}, false

@@ -42,7 +42,7 @@ func settleOnce(root *schemaNode, use schemaUse) *schemaNode {
 		leads[i] = r.places[i].leads
 	}
 	r.circle = circles(leads)
-	settled := r.loosen(r.places[0].schema, 0, false)
+	settled := r.loosened(0)
 	if use == forParameters {
 		if settled = settled.arguments(); settled == nil {
 			return &schemaNode{}
@@ -59,7 +59,7 @@ func (r *refs) withDefinitions(root *schemaNode) *schemaNode {
 		s.eachReference(func(ref string) {
 			if i := r.number(ref); !defined[i] {
 				defined[i] = true
-				defs.subs = append(defs.subs, subschema{r.places[i].name, r.loosen(r.places[i].schema, i, false)})
+				defs.subs = append(defs.subs, subschema{r.places[i].name, r.loosened(i)})
 			}
 		})
 	}
@@ -79,7 +79,7 @@ func (s *schemaNode) arguments() *schemaNode {
 	if s.index("anyOf") >= 0 || len(s.keywords) == 0 {
 		return s
 	}
-	if !s.isObject() && (len(s.typeNames()) > 0 || s.index("enum") >= 0) {
+	if !s.isObject() && (s.types() != 0 || s.index("enum") >= 0) {
 		return nil
 	}
 	whole := &schemaNode{size: s.size, keywords: slices.Clone(s.keywords)}
@@ -208,6 +208,15 @@ func plainName(name string) string {
 		}
 	}
 	return string(plain)
+}
+
+// loosened is the schema at a place, without a circle that has no way out.
+func (r *refs) loosened(place int) *schemaNode {
+	p := &r.places[place]
+	if !slices.ContainsFunc(p.leads, func(to int) bool { return r.circle[to] == r.circle[place] }) {
+		return p.schema
+	}
+	return r.loosen(p.schema, place, false)
 }
 
 // loosen takes out of what is required, in the schema at a place, the properties that lead back to it: Google wants every circle to have

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -53,8 +54,7 @@ func (r *schemaReader) schema() (*schemaNode, error) {
 		return nil, err
 	}
 	begin := r.dec.InputOffset()
-	s := new(schemaNode)
-	var known memberNames
+	s := &schemaNode{keywords: make([]keyword, 0, 4)}
 	for r.dec.PeekKind() != '}' {
 		name, err := r.dec.ReadToken()
 		if err != nil {
@@ -64,7 +64,7 @@ func (r *schemaReader) schema() (*schemaNode, error) {
 		if err := r.keyword(&k); err != nil {
 			return nil, err
 		}
-		if i := known.place(k.name, len(s.keywords)); i < len(s.keywords) { // the last counts
+		if i := s.index(k.name); i >= 0 { // the last counts
 			s.keywords[i] = k
 			continue
 		}
@@ -101,7 +101,7 @@ func (r *schemaReader) keyword(k *keyword) (err error) {
 
 // schemas reads schemas up to the closing bracket.
 func (r *schemaReader) schemas(k *keyword) (err error) {
-	var known memberNames
+	var known map[string]int
 	for r.dec.PeekKind() != '}' && r.dec.PeekKind() != ']' {
 		var sub subschema
 		if k.kind == schemaMap {
@@ -114,15 +114,34 @@ func (r *schemaReader) schemas(k *keyword) (err error) {
 		if sub.schema, err = r.schema(); err != nil {
 			return err
 		}
-		if k.kind == schemaMap {
-			if i := known.place(sub.name, len(k.subs)); i < len(k.subs) {
-				k.subs[i] = sub
-				continue
-			}
+		if i := k.find(sub.name, &known); i >= 0 {
+			k.subs[i] = sub
+			continue
 		}
 		k.subs = append(k.subs, sub)
 	}
 	return nil
+}
+
+// find is where the keyword has a schema of that name; -1 when it has none. Known are the first of them, when they are many.
+func (k *keyword) find(name string, known *map[string]int) int {
+	const few = 16
+	if k.kind != schemaMap {
+		return -1
+	}
+	if len(k.subs) <= few {
+		return slices.IndexFunc(k.subs, func(sub subschema) bool { return sub.name == name })
+	}
+	if *known == nil {
+		*known = make(map[string]int, 2*len(k.subs))
+	}
+	for i := len(*known); i < len(k.subs); i++ {
+		(*known)[k.subs[i].name] = i
+	}
+	if i, there := (*known)[name]; there {
+		return i
+	}
+	return -1
 }
 
 // value is the next value, as it stands in the text.
@@ -130,32 +149,6 @@ func (r *schemaReader) value() (jsontext.Value, error) {
 	v, err := r.dec.ReadValue()
 	end := r.dec.InputOffset()
 	return slices.Clip(r.text[end-int64(len(v)) : end]), err
-}
-
-// memberNames knows the members of an object by name.
-type memberNames struct {
-	few  []string
-	many map[string]int
-}
-
-// place is where a member is that has the name; next, when it is the first.
-func (m *memberNames) place(name string, next int) int {
-	const few = 16
-	if i := slices.Index(m.few, name); i >= 0 {
-		return i
-	}
-	if len(m.few) < few {
-		m.few = append(m.few, name)
-		return next
-	}
-	if i, known := m.many[name]; known {
-		return i
-	}
-	if m.many == nil {
-		m.many = map[string]int{}
-	}
-	m.many[name] = next
-	return next
 }
 
 func (s *schemaNode) index(name string) int {
@@ -254,6 +247,9 @@ func (s *schemaNode) eachReference(f func(ref string)) {
 
 // itemsOf is the value of maxItems, as far as it is a sensible one.
 func itemsOf(v jsontext.Value) int {
+	if v.Kind() != '0' {
+		return 0
+	}
 	n, err := strconv.ParseFloat(string(v), 64)
 	if err != nil || !(n > 0) {
 		return 0
@@ -326,23 +322,40 @@ func unquote(v jsontext.Value) string {
 	if v.Kind() != '"' {
 		return ""
 	}
+	if bytes.IndexByte(v, '\\') < 0 && utf8.Valid(v) {
+		return string(v[1 : len(v)-1])
+	}
 	text, _ := jsontext.AppendUnquote(nil, v)
 	return string(text)
 }
 
-// elements are the values in a JSON array; nil for anything else.
+// elements are the values in a JSON array, as they stand in it; nil for anything else.
 func elements(v jsontext.Value) (list []jsontext.Value) {
 	if v.Kind() != '[' {
 		return nil
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(v), tolerant)
-	_, _ = dec.ReadToken()
-	for dec.PeekKind() != ']' {
-		element, err := dec.ReadValue()
-		if err != nil {
-			return list
+	depth, begin := 0, 1
+	for i := 0; i < len(v); i++ {
+		switch v[i] {
+		case '"':
+			for i++; v[i] != '"'; i++ {
+				if v[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			depth++
+		case ',', ']', '}':
+			if depth == 1 {
+				if one := bytes.TrimSpace(v[begin:i]); len(one) > 0 {
+					list = append(list, slices.Clip(one))
+				}
+				begin = i + 1
+			}
+			if v[i] != ',' {
+				depth--
+			}
 		}
-		list = append(list, element.Clone())
 	}
 	return list
 }

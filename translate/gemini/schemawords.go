@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -229,22 +228,41 @@ func enumerable(list []byte) bool {
 	return list[0] == '[' && texts != numbers
 }
 
-// typeNames are the types a schema names, by JSON Schema's names, each once. Other dialects shout them.
-func (s *schemaNode) typeNames() (names []string) {
-	for _, v := range s.listOrOne("type") {
-		name := strings.ToLower(unquote(v))
-		if readType([]byte(`"`+name+`"`)) != 0 && !slices.Contains(names, name) {
+// types are those a schema names. Other dialects shout them.
+func (s *schemaNode) types() (types typeSet) {
+	v := s.plainOf("type")
+	if v == nil {
+		return 0
+	}
+	types, plain := readTypes(v)
+	if plain {
+		return types
+	}
+	list := []jsontext.Value{v}
+	if v.Kind() == '[' {
+		list = elements(v)
+	}
+	for _, one := range list {
+		types |= readType(bytes.ToLower(one))
+	}
+	return types
+}
+
+// names are the types of a set, by JSON Schema's names.
+func (t typeSet) names() (names []string) {
+	for i, name := range [...]string{"string", "number", "integer", "boolean", "array", "object", "null"} {
+		if t.has(1 << i) {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// listOrOne are the elements of a keyword's array, or its only value.
-func (s *schemaNode) listOrOne(name string) []jsontext.Value {
-	v := s.plainOf(name)
-	if v == nil || v.Kind() == '[' {
-		return elements(v)
+// typeList is the value of type for some types.
+func typeList(types typeSet) jsontext.Value {
+	names := types.names()
+	if len(names) == 1 {
+		return appendQuote(nil, names[0])
 	}
-	return []jsontext.Value{v}
+	return quotedList(names)
 }
