@@ -67,7 +67,7 @@ func lacksCapacity(e *translate.Error) bool {
 func another(e *translate.Error) bool { return lacksCapacity(e) || e.Kind == translate.ErrNotFound }
 
 // try asks accounts for one model until one has answered; it returns nil then, else the failure as the client may see it. dry is set
-// when no account was left to try. A patient request waits for one.
+// when no account was left to try. A patient request waits for one, and asks an overloaded model a third time.
 func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, dry bool) {
 	x.model = m.ID
 	x.attempts, x.tried = rotator.Attempts{Made: x.attempts.Made}, rotator.Tried{}
@@ -82,6 +82,9 @@ func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, 
 			return nil, false
 		}
 		last = failed
+		if !patient && x.attempts.Capacity > 1 {
+			return x.timed(m, failed), false // it is no chance: on to the next model
+		}
 		if decision.Next == rotator.GiveUp || !x.mayTryIn(decision.After) || !x.mayRetry(decision) || !x.pause(decision.After) {
 			return x.timed(m, failed), false
 		}
@@ -91,7 +94,7 @@ func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, 
 // query is what is asked of the pool for a model.
 func (x *exchange) query(m *gemini.Model) rotator.Query {
 	return rotator.Query{
-		Model: m.ID, Tokens: x.tokens, Tried: &x.tried, Client: x.client, Conversation: x.conversation, Opening: x.opening,
+		Model: m.ID, Tokens: x.tokens, Bytes: int64(x.bytes), Tried: &x.tried, Client: x.client, Conversation: x.conversation, Opening: x.opening,
 		Trace: cmp.Or(x.trace, &x.record.Trace),
 	}
 }
