@@ -57,9 +57,9 @@ func (s *schemaNode) unify() *schemaNode {
 	}
 	options := make([]subschema, 0, len(s.keywords[i].subs))
 	for _, option := range s.keywords[i].subs {
-		switch option.schema.plain.Kind() {
-		case 'f':
-		case '{', 0:
+		switch {
+		case option.impossible():
+		case option.schema.plain == nil:
 			options = append(options, option)
 		default:
 			options = append(options, subschema{schema: new(schemaNode)})

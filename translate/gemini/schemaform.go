@@ -21,10 +21,8 @@ func (s *schemaNode) conform(use schemaUse) *schemaNode {
 	kept := one.keywords[:0]
 	for _, k := range one.keywords {
 		rule := keywords[k.name]
-		told := rule.fate == isTold || rule.fate == isForTools && use == forAnswer ||
-			rule.bit == hasFormat && use == forAnswer && !answerFormats[unquote(k.value)] || rule.bit == hasMaxItems && itemsOf(k.value) > maxItems
 		switch {
-		case told:
+		case rule.tells(&k, use):
 			if h := k.hint(); h != "" {
 				hints = append(hints, h)
 			}
@@ -43,11 +41,14 @@ func (s *schemaNode) conform(use schemaUse) *schemaNode {
 func (s *schemaNode) prune() {
 	for i := range s.keywords {
 		k := &s.keywords[i]
-		if k.kind == schemaMap || k.kind == schemaList {
-			k.subs = slices.DeleteFunc(slices.Clone(k.subs), func(sub subschema) bool { return sub.schema.plain.Kind() == 'f' })
+		if k.kind != oneSchema && slices.ContainsFunc(k.subs, subschema.impossible) {
+			k.subs = slices.DeleteFunc(slices.Clone(k.subs), subschema.impossible)
 		}
 	}
 }
+
+// impossible reports whether a schema is false.
+func (s subschema) impossible() bool { return s.schema.plain.Kind() == 'f' }
 
 // exclude turns a bound that excludes itself into one that does not, as far as it can: exactly for integers, and for others with a hint.
 // In the oldest drafts it is true or false, and says so of the other bound.

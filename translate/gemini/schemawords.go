@@ -130,6 +130,20 @@ func (r *keywordRule) fits(k *keyword) bool {
 	}
 }
 
+// tells reports whether a keyword, in a schema of some use, is for the description to tell of.
+func (r *keywordRule) tells(k *keyword, use schemaUse) bool {
+	switch {
+	case r.fate == isTold:
+		return true
+	case r.fate == isForTools:
+		return use == forAnswer
+	case r.bit == hasFormat:
+		return use == forAnswer && !answerFormats[unquote(k.value)]
+	default:
+		return r.bit == hasMaxItems && itemsOf(k.value) > maxItems
+	}
+}
+
 // takes reports whether a value has the form that Google's dialect wants.
 func (r *keywordRule) takes(value []byte) bool {
 	return r.starts == "" || strings.IndexByte(r.starts, value[0]) >= 0 && (r.starts != aCount || isCount(value))
