@@ -61,6 +61,7 @@ func (n *line) enter(t *Ticket) {
 	t.number = n.tickets.add(t)
 	n.ends.admit(t.number)
 	n.ends.set(entry{rank: float64(t.until), id: t.number})
+	n.lines.kept += t.query.Bytes
 	c := n.lines.arrive(t.query.Client)
 	f := n.flows[c.name]
 	if f == nil {
@@ -81,6 +82,7 @@ func (n *line) leave(t *Ticket) {
 	f := t.flow
 	n.tickets.remove(t.number)
 	n.ends.drop(t.number)
+	n.lines.kept -= t.query.Bytes
 	n.lines.depart(f.client)
 	f.remove(t)
 	if f.head != nil {

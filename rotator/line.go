@@ -102,17 +102,19 @@ func (w *lines) join(q *Query, patience time.Duration) (*Ticket, *Exhausted) {
 }
 
 // crowdOut makes room when more wait than may. Whoever has the most places loses the newest; that is whoever came last, unless others
-// have more than it.
+// have more than it, or if that would not be enough.
 func (w *lines) crowdOut(t *Ticket, now time.Time) {
-	for int(w.waiting.Load()) > w.pool.options.Queue && w.pool.index(t.query.Model, now).dare(now) {
+	for w.crowded() && w.pool.index(t.query.Model, now).dare(now) {
 		t.line.serve(now, nil)
 	}
-	if int(w.waiting.Load()) <= w.pool.options.Queue {
+	if t.flow == nil || !w.crowded() {
 		return
 	}
 	victim := t
 	if most := w.clients.things[w.crowd.order[0].id]; most.places > t.flow.client.places {
-		victim = w.newest(most)
+		if newest := w.newest(most); w.kept-newest.query.Bytes <= maxKept {
+			victim = newest
+		}
 	}
 	n := victim.line
 	n.refuse(victim, &Exhausted{Model: n.model, Cause: CauseCrowded, RetryAfter: n.wait(now)})

@@ -462,3 +462,31 @@ func TestTheLineIsBoundedAndTheGreediestMakesRoom(t *testing.T) {
 		empty(t, p)
 	})
 }
+
+// What those that wait keep in memory is bounded, like their number, and whoever takes the most places makes room.
+func TestWhatWaitingRequestsKeepIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := lineOf(t, time.Hour, Options{})
+		wait := func(client string, bytes int64) *Ticket {
+			return join(t, p, Query{Model: "m", Client: client, Bytes: bytes}, 2*time.Hour)
+		}
+		alone := wait("alone", 2*maxKept) // nobody else is there
+		alone.Leave()
+		first, second := wait("many", maxKept/2), wait("many", maxKept/2)
+		if _, err := p.Wait(Query{Model: "m", Client: "many", Bytes: 1}, 2*time.Hour); err == nil || err.(*Exhausted).Cause != CauseCrowded {
+			t.Errorf("a byte too many: %v", err)
+		}
+		third := wait("few", maxKept/2)
+		if e := toldWhy(t, second); e.Cause != CauseCrowded || isReady(first) || isReady(third) {
+			t.Errorf("%v", e)
+		}
+		fourth := wait("many", 0)
+		if _, err := p.Wait(Query{Model: "m", Client: "another", Bytes: 1}, 2*time.Hour); err == nil || isReady(fourth) {
+			t.Errorf("one that keeps nothing makes no room: %v", err)
+		}
+		leave(first, third, fourth)
+		if empty(t, p); p.lines.kept != 0 {
+			t.Errorf("%d bytes are kept by nobody", p.lines.kept)
+		}
+	})
+}

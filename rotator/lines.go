@@ -24,7 +24,17 @@ type lines struct {
 	known   map[string]*client
 	crowd   queue  // clients that wait, the one with the most places first
 	arrived uint64 // tickets so far
+	kept    int64  // bytes, by those that wait
 	news    []Change
+}
+
+// maxKept bounds the bytes that the requests of a pool keep while they wait. One may wait whatever it keeps.
+const maxKept = 256 << 20
+
+// crowded reports whether more wait than may.
+func (w *lines) crowded() bool {
+	waiting := int(w.waiting.Load())
+	return waiting > w.pool.options.Queue || waiting > 1 && w.kept > maxKept
 }
 
 // client is whose requests wait.

@@ -32,7 +32,7 @@ type Options struct {
 	Projects *Projects
 	// Notify is told of changes, by the goroutine that noticed and without a lock held; nil for nobody.
 	Notify func(Change)
-	// Queue is how many requests may wait at once, over all models: see Wait. None may if 0.
+	// Queue is how many requests may wait at once, over all models: see Wait. None may if 0. What they keep is bounded too: see maxKept.
 	Queue int
 	// Affinity is who served a conversation last, and AffinityFor for how long that counts. It is shared with all other pools, as it is
 	// a fact. Conversations do not matter if either is 0.
@@ -144,6 +144,8 @@ type Query struct {
 	Tokens int64 // estimate of the prompt
 	// Tried is what this request has tried before; nil for nothing. Settle adds to it.
 	Tried *Tried
+	// Bytes are what the request keeps in memory while it waits, besides what all do. They are for the bound of all that wait.
+	Bytes int64
 	// Client is whose request it is, for fairness between those that wait. It may be empty, which is a client like any other.
 	Client string
 	// Conversation is a hash of what the request continues, the same for all requests of a conversation; 0 for none. See Affinity.

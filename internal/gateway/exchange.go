@@ -30,6 +30,7 @@ type exchange struct {
 	model        string        // the model at hand, by Google's name; empty before the first
 	bodies       []encodedBody // what has been encoded so far, one per place and model
 	tokens       int64         // estimate of the prompt
+	bytes        int           // of the client's body
 	began        time.Time
 	attempts     rotator.Attempts // Made counts for the whole request, the failures for the model at hand
 	paid         int              // attempts.Made when the pool's budget last paid for a retry: one that became no call is still paid for
@@ -68,7 +69,7 @@ func (x *Route) converse(w http.ResponseWriter, r *http.Request, record *Record)
 
 	e := &exchange{
 		gateway: g, ctx: r.Context(), request: request, newWriter: newWriter, record: record,
-		reply: newReply(w, x.surface), client: x.client.ID,
+		reply: newReply(w, x.surface), client: x.client.ID, bytes: len(body),
 	}
 	if failed := e.gather(); failed != nil {
 		e.giveUp(failed)
