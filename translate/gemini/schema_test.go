@@ -116,6 +116,7 @@ func TestCleanSchema(t *testing.T) {
 		},
 		{"numbers and spelling stay", `{"maximum":1.50e3,"minimum":12345678901234567890,"title":"\u00e9\/"}`, `{"maximum":1.50e3,"minimum":12345678901234567890,"title":"\u00e9\/"}`},
 		{"texts that are none", `{"type":"string","title":7,"description":null,"format":{}}`, `{"type":"string"}`},
+
 		{"names twice", `{"type":"string","type":"number"}`, `{"type":"number"}`},
 		{"shapes no schema has", `{"properties":["const"],"anyOf":{"const":1},"items":7,"additionalProperties":true,"$defs":null}`, `{"type":"object","additionalProperties":true,"enum":[1]}`},
 	}
@@ -156,6 +157,7 @@ func TestWhatGoogleIgnoresIsSaidOfAnswers(t *testing.T) {
 	schema = member(`{"type":"array","items":{"type":"number","multipleOf":2},"uniqueItems":true}`)
 	checkRewrite(t, forParameters, schema, schema)
 	checkRewrite(t, forAnswer, schema, member(`{"type":"array","items":{"type":"number","description":"(multipleOf: 2)"},"description":"(uniqueItems: true)"}`))
+	checkRewrite(t, forParameters, member(`{"type":"string","pattern":7,"minLength":-1,"maxLength":1.5,"multipleOf":"2","uniqueItems":1}`), member(`{"type":"string"}`))
 	for _, format := range []string{"date-time", "date", "time", "duration", "enum", "int32", "double"} {
 		schema := member(`{"type":"string","format":"` + format + `"}`)
 		checkRewrite(t, forAnswer, schema, schema)

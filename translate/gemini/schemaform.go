@@ -26,7 +26,7 @@ func (s *schemaNode) conform(use schemaUse) *schemaNode {
 			if h := k.hint(); h != "" {
 				hints = append(hints, h)
 			}
-		case rule.fate == isForTools, rule.fate == isKept && rule.fits(&k), k.name == "propertyOrdering":
+		case (rule.fate == isForTools || rule.fate == isKept) && rule.fits(&k), k.name == "propertyOrdering":
 			kept = append(kept, k)
 		}
 	}

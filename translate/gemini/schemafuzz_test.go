@@ -133,9 +133,9 @@ func randomSchema(r *rand.Rand, depth int) any {
 		"exclusiveMaximum": func() any { return pick([]any{true, 10, 2.5}) },
 		"nullable":         func() any { return pick([]any{true, false, "x"}) },
 		"propertyOrdering": func() any { return some([]any{"a", "b"}) },
-		"format":           func() any { return pick([]any{"date-time", "email", 7}) }, "pattern": func() any { return "^a" },
+		"format":           func() any { return pick([]any{"date-time", "email", 7}) }, "pattern": func() any { return pick([]any{"^a", 7, nil}) },
 		"description": func() any { return pick([]any{"d", "", 7, "(d)"}) }, "title": func() any { return pick([]any{"t", 7}) },
-		"x-vendor": func() any { return map[string]any{} }, "strict": func() any { return true },
+		"uniqueItems": func() any { return pick([]any{true, false, 1}) }, "x-vendor": func() any { return map[string]any{} }, "strict": func() any { return true },
 	}
 	for _, keyword := range []string{"minimum", "maximum", "minItems", "maxItems", "minLength", "multipleOf", "minContains"} {
 		makers[keyword] = func() any { return pick([]any{1, 50, 200, 2.5, "x", -1, 1e9}) }

@@ -91,13 +91,13 @@ var keywords = map[string]keywordRule{
 	"minItems":             {isKept, plainValue, aCount, hasMinItems},
 	"maxItems":             {isKept, plainValue, aCount, hasMaxItems},
 
-	"multipleOf":    {isForTools, plainValue, "", hasMultipleOf},
-	"minLength":     {isForTools, plainValue, "", hasMinLength},
-	"maxLength":     {isForTools, plainValue, "", hasMaxLength},
-	"pattern":       {isForTools, plainValue, "", hasPattern},
-	"uniqueItems":   {isForTools, plainValue, "", hasUniqueItems},
-	"minProperties": {isForTools, plainValue, "", hasMinProperties},
-	"maxProperties": {isForTools, plainValue, "", hasMaxProperties},
+	"multipleOf":    {isForTools, plainValue, aNumber, hasMultipleOf},
+	"minLength":     {isForTools, plainValue, aCount, hasMinLength},
+	"maxLength":     {isForTools, plainValue, aCount, hasMaxLength},
+	"pattern":       {isForTools, plainValue, aText, hasPattern},
+	"uniqueItems":   {isForTools, plainValue, "tf", hasUniqueItems},
+	"minProperties": {isForTools, plainValue, aCount, hasMinProperties},
+	"maxProperties": {isForTools, plainValue, aCount, hasMaxProperties},
 
 	"const": {fate: isConst},
 
