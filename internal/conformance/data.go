@@ -17,8 +17,7 @@ import (
 // skipped where they are not at hand.
 func Data(tb testing.TB, name string) []byte {
 	tb.Helper()
-	path := filepath.Join(root(tb), "..", "shared", "data", name)
-	file, err := os.Open(path)
+	file, err := os.Open(dataPath(tb, name))
 	if err != nil {
 		tb.Skipf("skipped: the recorded data is not here: %v", err)
 	}
@@ -32,6 +31,18 @@ func Data(tb testing.TB, name string) []byte {
 		tb.Fatal(err)
 	}
 	return data
+}
+
+// AtHand reports whether there is a file that Data would find.
+func AtHand(tb testing.TB, name string) bool {
+	tb.Helper()
+	_, err := os.Stat(dataPath(tb, name))
+	return err == nil
+}
+
+func dataPath(tb testing.TB, name string) string {
+	tb.Helper()
+	return filepath.Join(root(tb), "..", "shared", "data", name)
 }
 
 // root is the folder of go.mod.

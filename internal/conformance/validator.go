@@ -17,6 +17,9 @@ type Validator struct {
 
 const specURL = "openai.json"
 
+// Specification is the Data that a Validator needs.
+const Specification = "openai-openapi.json.gz"
+
 var shared struct {
 	once      sync.Once
 	validator *Validator
@@ -26,7 +29,7 @@ var shared struct {
 // NewValidator reads OpenAI's published document, once per process. The test is skipped where the document is not at hand.
 func NewValidator(tb testing.TB) *Validator {
 	tb.Helper()
-	spec := Data(tb, "openai-openapi.json.gz")
+	spec := Data(tb, Specification)
 	shared.once.Do(func() {
 		var doc any
 		if doc, shared.err = jsonschema.UnmarshalJSON(bytes.NewReader(spec)); shared.err != nil {
