@@ -190,17 +190,13 @@ func (f *facts) probes(now, tokens int64, l *bounds) (p probe) {
 // crowded reports whether as many calls are under way as may be beyond hints, by the limits that hold, if another of so many tokens is
 // beyond them. The caller holds the lock.
 func (f *facts) crowded(now, tokens int64, l *bounds) bool {
-	if !f.hinted() || f.probing.flying <= f.probing.taken && f.proving.awaited == 0 {
-		return false
-	}
-	p := f.probes(now, tokens, l)
-	return f.full(now, &p)
+	return f.hinted() && f.probing.flying > f.probing.taken && f.probes(now, tokens, l).past != 0
 }
 
-// full is crowded for what is known to be a probe, if it is one. A call that was made before there was a hint may turn out to have been
-// one, too. The caller holds the lock.
+// full is crowded for what is known to be a probe. A call that was made before there was a hint may turn out to have been one, too. The
+// caller holds the lock.
 func (f *facts) full(now int64, p *probe) bool {
-	return p.past != 0 && (f.probing.flying > f.probing.taken || p.more && f.probing.taken == 0 && f.awaits(now))
+	return f.probing.flying > f.probing.taken || p.more && f.probing.taken == 0 && f.awaits(now)
 }
 
 // admit reports whether a call may be made as far as hints go, and begins a probe if it is one. The caller holds the lock.

@@ -183,6 +183,17 @@ func TestProbesThatTellNothing(t *testing.T) {
 	}
 }
 
+// A probe that was refused for something else is over.
+func TestProbeThatIsRefusedForAnotherLimitMakesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := hintedPool(t, 1, refusal(QuotaRPD, 5), Options{})
+		serve(all(p, 5))
+		refuse(take(t, p, Query{Model: "m"}), refusal(QuotaRPM, 1000))
+		time.Sleep(aMinute)
+		take(t, p, Query{Model: "m"})
+	})
+}
+
 func TestAProbeThatGoogleHasBegunToAnswerMakesWayForTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := hintedPool(t, 1, refusal(QuotaRPM, 5), Options{Queue: 10})

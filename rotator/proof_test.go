@@ -224,9 +224,16 @@ func TestNobodyIsTurnedAwayForCaution(t *testing.T) {
 	for name, test := range map[string]struct {
 		queue    int
 		patience time.Duration
-	}{"more wait than may": {10, time.Hour}, "patience ends": {1000, time.Second}} {
+		limit    Limit
+		cause    Cause
+	}{
+		"more wait than may":             {10, time.Hour, Limit{Model: "*", RPM: 100}, CauseRate},
+		"patience ends":                  {1000, time.Second, Limit{Model: "*", RPM: 100}, CauseRate},
+		"patience ends within a minute":  {1000, time.Second, Limit{Model: "*", RPD: 100}, CauseQuota},
+		"more wait than may in a minute": {10, time.Hour, Limit{Model: "*", RPD: 100}, CauseQuota},
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			p := NewPool(fleet(2), Options{Queue: test.queue, Limits: []Limit{{Model: "*", RPM: 100}}})
+			p := NewPool(fleet(2), Options{Queue: test.queue, Limits: []Limit{test.limit}})
 			var tickets []*Ticket
 			for range 200 {
 				tickets = append(tickets, join(t, p, Query{Model: "m"}, test.patience))
@@ -235,12 +242,30 @@ func TestNobodyIsTurnedAwayForCaution(t *testing.T) {
 			for _, ticket := range tickets {
 				leaseOf(t, ticket)
 			}
-			if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseRate {
+			if e := refused(t, p, Query{Model: "m"}); e.Cause != test.cause {
 				t.Errorf("%s: cause %v", name, e.Cause)
 			}
 			empty(t, p)
 		})
 	}
+}
+
+// Caution is not given up for those that it does not concern: prompts that are too large, and groups that are held to a hint.
+func TestCautionIsKeptWhereGivingItUpDoesNotHelp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		check := func(p *Pool, q Query) {
+			t.Helper()
+			all(p, 100)
+			if ticket, err := p.Wait(q, time.Millisecond); err == nil {
+				t.Errorf("got %v", ticket)
+			}
+			if day := p.options.Models.hintsFor("gemini_api", "m").proofs.day.calls.Load(); day != leastRPD {
+				t.Errorf("%d calls of a day count as proven", day)
+			}
+		}
+		check(NewPool(fleet(1), Options{Queue: 10, Limits: []Limit{{Model: "*", TPM: 1000}}}), Query{Model: "m", Tokens: 1001})
+		check(hintedPool(t, 1, refusal(QuotaRPM, 5), Options{Queue: 10, Limits: []Limit{{Model: "*", RPD: 1000}}}), Query{Model: "m"})
+	})
 }
 
 // That a group is held back for a moment is nothing to show, nor to be ill of.

@@ -152,10 +152,12 @@ func TestPatienceEndsBehindManyOthers(t *testing.T) {
 func TestWhoeverNeedsLessIsNotKeptWaitingForMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool(fleet(1), Options{Limits: []Limit{{Model: "*", TPM: 100}}, Queue: 1000})
-		call := func() { take(t, p, Query{Model: "m", Tokens: 50}).Settle(Outcome{Called: true, Tokens: 50}) }
-		call()
+		call := func(tokens int64) {
+			take(t, p, Query{Model: "m", Tokens: tokens}).Settle(Outcome{Called: true, Tokens: tokens})
+		}
+		call(50)
 		time.Sleep(20 * time.Second)
-		call()
+		call(49)
 		less := join(t, p, Query{Model: "m", Tokens: 50}, time.Hour)
 		var elsewhere Tried // who comes back is looked at by itself
 		stranger := candidate(9, NewGroup())
