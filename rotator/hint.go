@@ -190,7 +190,11 @@ func (f *facts) probes(now, tokens int64, l *bounds) (p probe) {
 // crowded reports whether as many calls are under way as may be beyond hints, by the limits that hold, if another of so many tokens is
 // beyond them. The caller holds the lock.
 func (f *facts) crowded(now, tokens int64, l *bounds) bool {
-	return f.hinted() && f.probing.flying > f.probing.taken && f.probes(now, tokens, l).past != 0
+	if !f.hinted() || f.probing.flying <= f.probing.taken && f.proving.awaited == 0 {
+		return false
+	}
+	p := f.probes(now, tokens, l)
+	return p.past != 0 && f.full(now, &p)
 }
 
 // full is crowded for what is known to be a probe. A call that was made before there was a hint may turn out to have been one, too. The

@@ -290,7 +290,9 @@ func TestCallsUnderWayAreProbesOnceThereIsAHint(t *testing.T) {
 		}
 		first, second := take(t, p, Query{Model: "m"}), take(t, p, Query{Model: "m"})
 		refuse(first, refusal(QuotaRPM, 6))
-		refused(t, p, Query{Model: "m"})
+		if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseRate || e.RetryAfter <= 0 {
+			t.Errorf("cause %v, back after %v", e.Cause, e.RetryAfter)
+		}
 		second.Taken()
 		take(t, p, Query{Model: "m"})
 	})
