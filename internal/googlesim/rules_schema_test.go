@@ -161,6 +161,10 @@ func jsonSchemaCases() []ruleCase {
 		{"items of anything", "", three, of(`{"items":false}`), of(`{"items":{}}`), "properties.a.items"},
 		{"$ref to elsewhere", "", three, of(`{"$ref":"https://example.com/schema"}`), of(`{"$ref":"#"}`), "reference to undefined schema at properties.a"},
 		{
+			"$ref by a relative address", "", three, free(`{"$defs":{"Q":{}},"properties":{"a":{"$ref":"$defs/Q"}}}`),
+			free(`{"$defs":{"Q":{}},"properties":{"a":{"$ref":"#/$defs/Q"}}}`), "reference to undefined schema at properties.a",
+		},
+		{
 			"$ref to itself", "", three, of(`{"$ref":"#/properties/a"}`), of(`{"type":"string"}`), "reference to undefined schema at properties.a",
 		},
 		{"required that leads back", "", three, tree(`"next"`, `{"$ref":"#/$defs/N"}`), tree(`"v"`, `{"$ref":"#/$defs/N"}`), schemaCyclesMessage},
