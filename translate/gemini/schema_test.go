@@ -158,6 +158,9 @@ func TestWhatGoogleIgnoresIsSaidOfAnswers(t *testing.T) {
 	checkRewrite(t, forParameters, schema, schema)
 	checkRewrite(t, forAnswer, schema, member(`{"type":"array","items":{"type":"number","description":"(multipleOf: 2)"},"description":"(uniqueItems: true)"}`))
 	checkRewrite(t, forParameters, member(`{"type":"string","pattern":7,"minLength":-1,"maxLength":1.5,"multipleOf":"2","uniqueItems":1}`), member(`{"type":"string"}`))
+	schema = member(`{"type":"string","format":"email"}`)
+	checkRewrite(t, forParameters, schema, schema)
+	checkRewrite(t, forAnswer, schema, member(`{"type":"string","description":"(format: email)"}`))
 	for _, format := range []string{"date-time", "date", "time", "duration", "enum", "int32", "double"} {
 		schema := member(`{"type":"string","format":"` + format + `"}`)
 		checkRewrite(t, forAnswer, schema, schema)

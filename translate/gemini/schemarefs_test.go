@@ -35,6 +35,18 @@ func TestReferences(t *testing.T) {
 			`{"type":"object","properties":{"a":{"$ref":"#/$defs/here"}},"$defs":{"here":{"type":"string"}}}`,
 		},
 		{
+			"definitions of OpenAPI", `{"properties":{"a":{"$ref":"#/components/schemas/A"},"b":{"$ref":"#/$defs/B"}},"components":{"schemas":{"A":{"type":"string"},"B":{"type":"number"}}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{"$ref":"#/$defs/B"}},"$defs":{"A":{"type":"string"},"B":{"type":"number"}}}`,
+		},
+		{
+			"ids", `{"properties":{"a":{"$ref":"https://example.com/A"}},"$defs":{"x":{"$id":"https://example.com/A","type":"string"}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"string"}}}`,
+		},
+		{
+			"circles without a property", `{"properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"type":"array","items":{"$ref":"#/$defs/B","description":"d"}},"B":{"type":"array","items":{"$ref":"#/$defs/A"}}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"type":"array","items":{"description":"d (like #/$defs/B)"}}}}`,
+		},
+		{
 			"nowhere, and elsewhere", `{"properties":{"a":{"$ref":"#/$defs/none","description":"d","title":"t"},"b":{"$ref":"https://example.com/s.json"}}}`,
 			`{"type":"object","properties":{"a":{"description":"d ($ref: #/$defs/none)"},"b":{"description":"($ref: https://example.com/s.json)"}}}`,
 		},
@@ -83,6 +95,14 @@ func TestReferences(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What Google says of references in tools, that a description may stand beside them, it does not say of those in answers.
+func TestReferencesInAnswersStandAlone(t *testing.T) {
+	checkRewrite(t, forAnswer,
+		`{"type":"object","properties":{"a":{"$ref":"#/definitions/A","description":"d","title":"t"},"b":{"$ref":"#/gone","description":"d"}},"definitions":{"A":{"type":"string"}}}`,
+		`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{"description":"d ($ref: #/gone)"}},"$defs":{"A":{"type":"string"}}}`)
+	checkRewrite(t, forAnswer, `{"$ref":"#/$defs/A","$defs":{"A":{"type":"string"}}}`, `{"$ref":"#/$defs/A","$defs":{"A":{"type":"string"}}}`)
 }
 
 // No schema of a size that clients may send takes long, whatever it refers to.
