@@ -14,20 +14,24 @@ func backends(n int) []Candidate {
 
 func TestBackendThatDoesNotAnswerIsLeftForAnother(t *testing.T) {
 	for name, test := range map[string]struct {
-		fault  *Fault
-		called bool
-		want   int
+		fault         *Fault
+		token, called bool
+		want          int
 	}{
-		"no answer":            {silence, true, 5},
-		"a bad answer":         {&Fault{Kind: FaultTransient, Status: 500}, true, 2},
-		"a quota that is out":  {&Fault{Kind: FaultRateShort, Status: 429}, true, 2},
-		"a token, not a call":  {silence, false, 2},
-		"an answer without it": {&Fault{Kind: FaultEmpty, Status: 200}, true, 2},
+		"no answer":                      {silence, true, true, 5},
+		"a call not even tried, like it": {silence, true, false, 5},
+		"a bad answer":                   {&Fault{Kind: FaultTransient, Status: 500}, true, true, 2},
+		"a quota that is out":            {&Fault{Kind: FaultRateShort, Status: 429}, true, true, 2},
+		"a token, not a call":            {silence, false, false, 2},
+		"an answer without it":           {&Fault{Kind: FaultEmpty, Status: 200}, true, true, 2},
 	} {
 		p := NewPool(backends(4), Options{Policy: fillFirst{}})
 		var tried Tried
 		q := Query{Model: "m", Tried: &tried}
 		lease := take(t, p, q)
+		if test.token {
+			authorise(t, lease)
+		}
 		lease.Settle(Outcome{Called: test.called, Decision: lease.Decide(test.fault, Attempts{Made: 1, Transient: 1})})
 		if got := take(t, p, q).Credential().Index; got != test.want {
 			t.Errorf("%s: account %d comes next, want %d", name, got, test.want)

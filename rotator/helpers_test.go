@@ -46,9 +46,18 @@ func call(t *testing.T, p *Pool, model string) int {
 func fail(t *testing.T, p *Pool, q Query, f *Fault) (*Lease, Decision) {
 	t.Helper()
 	lease := take(t, p, q)
+	authorise(t, lease)
 	d := lease.Decide(f, Attempts{Made: 1})
 	lease.Settle(Outcome{Called: true, Decision: d})
 	return lease, d
+}
+
+// authorise gets the token of a lease, which must be there.
+func authorise(t *testing.T, l *Lease) {
+	t.Helper()
+	if _, err := l.Token(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func refused(t *testing.T, p *Pool, q Query) *Exhausted {

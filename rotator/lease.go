@@ -119,7 +119,7 @@ func (l *Lease) Settle(o Outcome) {
 			ix.rerankAccount(c.Account)
 		}
 	}
-	o.Decision.silent = o.Decision.silent && o.Called // a token that could not be had says nothing about the backend
+	o.Decision.silent = o.Decision.silent && l.token != nil // a token that could not be had says nothing about the backend
 	l.tried.add(c, &o.Decision)
 	if look || o.Decision.Mark != MarkNothing {
 		l.index.pool.options.Models.bell.settled(l, look)
