@@ -62,7 +62,9 @@ func stepOf(r *rand.Rand, ids string) (step modelStep) {
 // result with its call, in the order of the calls, under the id it gave or under none.
 func FuzzIDs(f *testing.F) {
 	f.Add("", uint64(1))
-	f.Add("abc\nabc\n\nd_e-f", uint64(2))
+	for seed := range uint64(20) {
+		f.Add("abc\nabc\n\nd_e-f", seed)
+	}
 	f.Add("call_gpABCDEFGHIJKLMNOPQRSTUV\nwith blank\nÿ", uint64(3))
 	for seed := range uint64(8) {
 		f.Add("x__thought__c2ln\n__sig__c2ln\n"+strings.Repeat("z", 41), seed)

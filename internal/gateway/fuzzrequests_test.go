@@ -94,6 +94,9 @@ func FuzzRequests(f *testing.F) {
 		f.Add(body, uint8(i), uint64(0))
 		f.Add(body, uint8(i+5), uint64(i))
 	}
+	for seed := range uint64(100) {
+		f.Add([]byte{}, uint8(seed), seed+1)
+	}
 	f.Fuzz(func(t *testing.T, body []byte, which uint8, seed uint64) {
 		g := gateways[int(which)%len(gateways)]
 		if seed > 0 {

@@ -27,6 +27,9 @@ func FuzzFold(f *testing.F) {
 	} {
 		f.Add([]byte(stream), "some \u2028 wörds", uint64(i))
 	}
+	for seed := range uint64(40) {
+		f.Add([]byte{}, "one\ntwo 𝟛 ", seed)
+	}
 	tools := []translate.Tool{{Name: "f"}, {Name: "g"}}
 	f.Fuzz(func(t *testing.T, stream []byte, text string, seed uint64) {
 		payloads := bytes.Split(stream, []byte("\n"))
@@ -137,6 +140,8 @@ type planned struct {
 	text string // of a call, its one argument
 	name string
 	id   string
+	// unended calls come in pieces of which none is the last: something else ends them.
+	unended bool
 }
 
 func newPlan(r *rand.Rand, text string) *plan {
@@ -147,6 +152,9 @@ func newPlan(r *rand.Rand, text string) *plan {
 			one := planned{kind: []translate.EventKind{translate.EventText, translate.EventThought, translate.EventCall, translate.EventMedia}[r.IntN(4)], text: text}
 			if one.kind == translate.EventCall {
 				one.name, one.id = []string{"f", "g"}[r.IntN(2)], []string{"", fmt.Sprint("id", i)}[r.IntN(2)]
+			}
+			if last := len(list) - 1; one.kind == translate.EventCall {
+				list[last].unended = list[last].kind == translate.EventCall
 			}
 			list = append(list, one)
 		}
@@ -193,10 +201,15 @@ func (p *plan) payloads(r *rand.Rand) (all [][]byte) {
 	for i, reason := range p.reasons {
 		send(i, []object{{"text": ""}}[:r.IntN(2)], object{"finishReason": reason})
 	}
-	usage, _ := json.Marshal(object{"usageMetadata": object{
-		"promptTokenCount": p.prompt, "candidatesTokenCount": p.completion, "totalTokenCount": p.prompt + p.completion,
-	}})
-	return append(all, usage)
+	for _, event := range []object{
+		{"usageMetadata": object{"promptTokenCount": p.prompt, "candidatesTokenCount": p.completion, "totalTokenCount": p.prompt + p.completion}},
+		{"usageMetadata": object{"trafficType": "ON_DEMAND"}, "candidates": []object{{"content": object{"role": "model"}}}},
+		{"modelVersion": "m"},
+	}[:1+r.IntN(3)] {
+		text, _ := json.Marshal(event)
+		all = append(all, text)
+	}
+	return all
 }
 
 // parts are the parts that one thing comes in.
@@ -229,6 +242,10 @@ func (one *planned) callParts(r *rand.Rand) []object {
 	}
 	call["willContinue"] = true
 	parts := []object{{"functionCall": call}}
+	if r.IntN(4) == 0 { // a call is complete when the next begins
+		first := object{"jsonPath": "$.a", "stringValue": one.text}
+		return append(parts, object{"functionCall": object{"partialArgs": []object{first}, "willContinue": one.unended}})
+	}
 	for _, piece := range pieces(r, one.text) {
 		arg := object{"jsonPath": "$.a", "stringValue": piece, "willContinue": true}
 		parts = append(parts, object{"functionCall": object{"partialArgs": []object{arg}, "willContinue": true}})
