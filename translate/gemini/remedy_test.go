@@ -284,6 +284,10 @@ func TestLessons(t *testing.T) {
 	req.Format = translate.Format{Kind: translate.FormatSchema, Schema: jsontext.Value(`{"type":"object"}`)}
 	otherTools := toolTalk("YWFh", "YmJi", "")
 	otherTools.Tools = append(otherTools.Tools, translate.Tool{Name: "g", Schema: jsontext.Value(`{"type":"object"}`)})
+	otherForm := toolTalk("YWFh", "YmJi", "")
+	otherForm.Format = translate.Format{Kind: translate.FormatSchema, Schema: jsontext.Value(`{"type":"array"}`)}
+	withoutAnswer := everything
+	withoutAnswer.Answer = SchemaFull
 	host, ofModel := Remedies{NoIDs: true}, Remedies{NoIDs: true, SignAll: true, Thinking: everything.Thinking}
 	conversation := ofModel
 	conversation.Unsigned = 2
@@ -300,6 +304,7 @@ func TestLessons(t *testing.T) {
 		{"another model", req, here, older, host},
 		{"a plain question", talk(user(text("hi"))), here, newest, ofModel},
 		{"other tools, no format", otherTools, here, newest, conversation},
+		{"another form of answer", otherForm, here, newest, withoutAnswer},
 		{
 			"another conversation", toolTalk("Y2Nj", "YWFh", ""), here, newest,
 			Remedies{NoIDs: true, SignAll: true, Thinking: everything.Thinking, Parameters: SchemaProto, FreeCalls: true},

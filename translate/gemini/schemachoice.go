@@ -7,32 +7,32 @@ import (
 )
 
 // reduce is a schema as one of three: a reference, alternatives and nothing beside them, or neither. What allOf says becomes its own, and
-// what stands beside alternatives becomes part of each of them. Open are the schemas that references lead to from the root to this one.
-func (r *refs) reduce(s *schemaNode, open []*schemaNode) *schemaNode {
+// what stands beside alternatives becomes part of each of them. Above are the schemas that it is part of, by references too.
+func (r *refs) reduce(s *schemaNode, above []*schemaNode) *schemaNode {
 	for range maxOpen {
-		s = r.simplify(s, open)
+		s = r.simplify(s, above)
 		options := s.subs("anyOf")
 		if len(options) == 0 || s.text("$ref") != "" || len(s.keywords) == 1 {
 			break
 		}
-		s = r.choose(s, options, open)
+		s = r.choose(s, options, above)
 	}
 	return s
 }
 
 // simplify is a schema without allOf, oneOf, alternatives of which there is one, and OpenAPI's way to allow null.
-func (r *refs) simplify(s *schemaNode, open []*schemaNode) *schemaNode {
+func (r *refs) simplify(s *schemaNode, above []*schemaNode) *schemaNode {
 	for {
 		s = s.unify()
 		parts := s.subs("allOf")
-		if len(parts) == 1 && parts[0].schema.text("$ref") != "" && !s.without("allOf").shaped() {
+		if len(parts) == 1 && parts[0].schema.text("$ref") != "" && !s.without("allOf", "type").shaped() {
 			s = s.without("allOf").with(keyword{name: "$ref", value: parts[0].schema.plainOf("$ref")}) // the way to describe a reference in older drafts
 			parts = nil
 		}
 		if len(parts) == 0 || s.text("$ref") != "" {
 			return s.orNull()
 		}
-		s = r.flatten(s, open)
+		s = r.flatten(s, above)
 	}
 }
 
@@ -114,7 +114,7 @@ func (s *schemaNode) orNull() *schemaNode {
 func (s subschema) isNull() bool { return s.schema.types() == isNull }
 
 // choose brings what stands beside alternatives into them, or, when one of two is null, the other out of them.
-func (r *refs) choose(s *schemaNode, options []subschema, open []*schemaNode) *schemaNode {
+func (r *refs) choose(s *schemaNode, options []subschema, above []*schemaNode) *schemaNode {
 	own := s.without("anyOf")
 	for _, option := range options {
 		own.size -= option.schema.size
@@ -141,12 +141,14 @@ func (r *refs) choose(s *schemaNode, options []subschema, open []*schemaNode) *s
 	for i, option := range options {
 		if list[i] = option; !option.isNull() {
 			whole := keyword{name: "allOf", kind: schemaList, subs: []subschema{option}}
-			one := r.flatten(&schemaNode{keywords: []keyword{whole}}, open)
-			list[i].schema = merge(one, shared)
+			one := r.flatten(&schemaNode{keywords: []keyword{whole}, holds: s.holds}, above)
+			if list[i].schema = one; one.text("$ref") == "" {
+				list[i].schema = merge(one, shared)
+			}
 		}
 	}
 	said := slices.DeleteFunc(slices.Clone(own.keywords), func(k keyword) bool { return !slices.Contains(annotations, k.name) })
-	return &schemaNode{size: own.size, keywords: append(said, keyword{name: "anyOf", kind: schemaList, subs: list})}
+	return &schemaNode{size: own.size, holds: own.holds, keywords: append(said, keyword{name: "anyOf", kind: schemaList, subs: list})}
 }
 
 // annotations are keywords that say something about a value without restricting it.
@@ -167,13 +169,13 @@ func alone(own *schemaNode, options []subschema) *schemaNode {
 		one.remove("description")
 	}
 	options[first].schema = one
-	return &schemaNode{size: own.size, keywords: []keyword{{name: "anyOf", kind: schemaList, subs: options}}}
+	return &schemaNode{size: own.size, holds: own.holds, keywords: []keyword{{name: "anyOf", kind: schemaList, subs: options}}}
 }
 
 // refers reports whether a schema is a reference.
 func (s *schemaNode) refers() bool {
 	parts := s.subs("allOf")
-	return s.text("$ref") != "" || len(parts) == 1 && parts[0].schema.text("$ref") != "" && !s.without("allOf").shaped()
+	return s.text("$ref") != "" || len(parts) == 1 && parts[0].schema.text("$ref") != "" && !s.without("allOf", "type").shaped()
 }
 
 // conditional reports whether a schema beside this one says nothing new of what a value is made of, but what has to go together.

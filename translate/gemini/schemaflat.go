@@ -12,7 +12,10 @@ func merge(a, b *schemaNode) *schemaNode {
 	if a.plain != nil || b.plain != nil {
 		return a
 	}
-	all := &schemaNode{size: a.size + b.size, keywords: slices.Clone(a.keywords)}
+	all := &schemaNode{size: a.size + b.size, keywords: slices.Clone(a.keywords), holds: a.holds}
+	if len(b.holds) > len(a.holds) {
+		all.holds = b.holds
+	}
 	for _, k := range b.keywords {
 		i := all.index(k.name)
 		if i < 0 {
@@ -76,7 +79,7 @@ func mergeSubs(a, b []subschema) []subschema {
 
 // without is the schema without some of its keywords.
 func (s *schemaNode) without(names ...string) *schemaNode {
-	rest := &schemaNode{plain: s.plain, size: s.size, keywords: make([]keyword, 0, len(s.keywords))}
+	rest := &schemaNode{plain: s.plain, size: s.size, holds: s.holds, keywords: make([]keyword, 0, len(s.keywords))}
 	for _, k := range s.keywords {
 		if !slices.Contains(names, k.name) {
 			rest.keywords = append(rest.keywords, k)
@@ -87,7 +90,7 @@ func (s *schemaNode) without(names ...string) *schemaNode {
 
 // with is the schema with a keyword, in the place of one of the same name.
 func (s *schemaNode) with(k keyword) *schemaNode {
-	one := &schemaNode{size: s.size, keywords: slices.Clone(s.keywords)}
+	one := &schemaNode{size: s.size, holds: s.holds, keywords: slices.Clone(s.keywords)}
 	one.put(k)
 	return one
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Bounds that no schema reaches but one that was made to be a burden.
@@ -132,36 +134,55 @@ func (x *schemaIndex) define(s *schemaNode) {
 	}
 }
 
-// flatten is a schema with what its allOf says as its own. Open are the schemas that references lead to from the root to this one: what
-// leads back to one of them says nothing more.
-func (x *schemaIndex) flatten(s *schemaNode, open []*schemaNode) *schemaNode {
+// flatten is a schema with what its allOf says as its own. Above are the schemas that it is part of, by references too. What leads back to
+// one of them cannot become part of it, and is referred to instead of everything else.
+func (x *schemaIndex) flatten(s *schemaNode, above []*schemaNode) *schemaNode {
 	parts := s.subs("allOf")
 	if len(parts) == 0 {
 		return s
 	}
 	s = s.without("allOf")
 	for _, part := range parts {
-		one, within := x.resolve(part.schema, open)
-		if one == nil {
-			continue
+		one, back := x.resolve(part.schema.holding(s.holds...), above)
+		if one != nil {
+			if x.work -= s.size + one.size; x.work <= 0 {
+				continue
+			}
+			one = x.flatten(one, above)
+			back = one.plainOf("$ref")
 		}
-		if x.work -= s.size + one.size; x.work > 0 {
-			s = merge(s, x.flatten(one, within))
+		if back != nil {
+			return s.with(keyword{name: "$ref", value: back})
+		}
+		if one != nil {
+			s = merge(s, one)
 		}
 	}
 	return s
 }
 
-// resolve is what a reference leads to, by however many others, or the schema itself when it is none; nil when it leads nowhere, back, or
-// too far. The schemas it led through are added to those open.
-func (x *schemaIndex) resolve(s *schemaNode, open []*schemaNode) (*schemaNode, []*schemaNode) {
-	for ref := s.text("$ref"); ref != ""; ref = s.text("$ref") {
-		target := x.find(ref)
-		if target == nil || len(open) >= maxOpen || slices.Contains(open, target) || !x.spend(target.size) {
-			return nil, open
+// resolve is what a reference leads to, by however many others, or the schema itself when it is none. It is nil when the reference leads
+// nowhere, too far, or to what the schema holds already; and when it leads back to one of the schemas above, in which case that reference
+// is given.
+func (x *schemaIndex) resolve(s *schemaNode, above []*schemaNode) (found *schemaNode, back jsontext.Value) {
+	for ref := s.plainOf("$ref"); unquote(ref) != ""; ref = s.plainOf("$ref") {
+		target := x.find(unquote(ref))
+		switch {
+		case target == nil || slices.Contains(s.holds, target) || len(s.holds)+len(above) >= maxOpen:
+			return nil, nil
+		case slices.Contains(above, target):
+			return nil, ref
+		case !x.spend(target.size):
+			return nil, nil
 		}
-		open = append(slices.Clip(open), target)
-		s = target
+		s = target.holding(append(slices.Clip(s.holds), target)...)
 	}
-	return s, open
+	return s, nil
+}
+
+// holding is the schema as part of which others are.
+func (s *schemaNode) holding(others ...*schemaNode) *schemaNode {
+	one := *s
+	one.holds = others
+	return &one
 }

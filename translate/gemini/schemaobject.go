@@ -10,10 +10,10 @@ import (
 
 // object is the root of a function's parameters as one schema of an object, without a reference, and with the properties of all of its
 // alternatives when each of them is an object. What cannot be said that way stays as it is.
-func (r *refs) object(s *schemaNode, open []*schemaNode) *schemaNode {
-	s = r.simplify(s, open)
+func (r *refs) object(s *schemaNode) *schemaNode {
+	s = r.simplify(s, nil)
 	if s.text("$ref") != "" {
-		target, within := r.resolve(s, open)
+		target, _ := r.resolve(s, nil)
 		said := &schemaNode{}
 		if i := s.index("description"); i >= 0 {
 			said.keywords = []keyword{s.keywords[i]}
@@ -21,7 +21,7 @@ func (r *refs) object(s *schemaNode, open []*schemaNode) *schemaNode {
 		if target == nil {
 			return said
 		}
-		return r.object(merge(said, target), within)
+		return r.object(merge(said, target))
 	}
 	options := s.subs("anyOf")
 	if len(options) == 0 {
@@ -33,7 +33,7 @@ func (r *refs) object(s *schemaNode, open []*schemaNode) *schemaNode {
 		if option.isNull() {
 			continue
 		}
-		one := r.object(option.schema, open)
+		one := r.object(option.schema.holding(s.holds...))
 		if !one.isObject() && (one.shaped() || !own.isObject()) {
 			return s
 		}
@@ -100,6 +100,13 @@ func join(own *schemaNode, kinds []*schemaNode) *schemaNode {
 	}
 	whole.hinted(named(together(kinds, required))...)
 	whole.size = size
+	for _, one := range kinds {
+		for _, held := range one.holds {
+			if len(whole.holds) < maxOpen/2 && !slices.Contains(whole.holds, held) {
+				whole.holds = append(slices.Clip(whole.holds), held)
+			}
+		}
+	}
 	return whole
 }
 

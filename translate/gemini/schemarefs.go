@@ -29,12 +29,12 @@ func settleOnce(root *schemaNode, use schemaUse) *schemaNode {
 	}
 	first := root
 	if use == forParameters {
-		first = r.object(root, []*schemaNode{root})
+		first = r.object(root.holding(root))
 	}
 	r.places = []place{{target: first}}
 	for r.at = 0; r.at < len(r.places); r.at++ { // settling one may find more
-		depth := min(r.at, 1)
-		settled := r.settle(r.places[r.at].target, []*schemaNode{root, r.places[r.at].target}, depth)
+		target := r.places[r.at].target
+		settled := r.settle(target.holding(append(slices.Clip(target.holds), target)...), nil, min(r.at, 1))
 		r.places[r.at].schema = settled
 	}
 	leads := make([][]int, len(r.places))
@@ -111,18 +111,19 @@ type place struct {
 	leads  []int       // places it refers to
 }
 
-// settle rewrites one schema. Open are the schemas that references have led through.
-func (r *refs) settle(s *schemaNode, open []*schemaNode, depth int) *schemaNode {
+// settle rewrites one schema. Above are the schemas that it is part of, by references too.
+func (r *refs) settle(s *schemaNode, above []*schemaNode, depth int) *schemaNode {
 	switch {
 	case s.plain != nil: // true, or what no schema is
 		return new(schemaNode)
 	case depth > maxSchemaDepth:
 		return tooDeepNode
 	}
-	s = r.reduce(s, open)
+	s = r.reduce(s, above)
 	if ref := s.text("$ref"); ref != "" {
 		return r.refer(s, ref)
 	}
+	above = append(slices.Clip(above), s.holds...)
 	s = s.conform(r.use)
 	for i := range s.keywords {
 		k := &s.keywords[i]
@@ -131,7 +132,7 @@ func (r *refs) settle(s *schemaNode, open []*schemaNode, depth int) *schemaNode 
 		}
 		subs := make([]subschema, len(k.subs))
 		for i, sub := range k.subs {
-			subs[i] = subschema{sub.name, r.settle(sub.schema, open, depth+1)}
+			subs[i] = subschema{sub.name, r.settle(sub.schema, above, depth+1)}
 		}
 		k.subs = subs
 	}

@@ -47,6 +47,14 @@ func TestReferences(t *testing.T) {
 			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"required":["a"],"$defs":{"A":{"type":"array","items":{"description":"d (like #/$defs/B)"}}}}`,
 		},
 		{
+			"a part of itself by allOf", `{"$ref":"#/$defs/N","$defs":{"N":{"type":"object","properties":{"v":{"type":"string"},"n":{"allOf":[{"$ref":"#/$defs/N"},{"properties":{"x":{}}}]}}}}}`,
+			`{"type":"object","properties":{"v":{"type":"string"},"n":{"$ref":"#/$defs/N"}},"$defs":{"N":{"type":"object","properties":{"v":{"type":"string"},"n":{"$ref":"#/$defs/N"}}}}}`,
+		},
+		{
+			"a part of itself by alternatives", `{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"object","properties":{"a":{"type":"object","properties":{"x":{}},"anyOf":[{"$ref":"#/$defs/A"},{"$ref":"#/$defs/B"}]}}},"B":{"properties":{"b":{}}}}}`,
+			`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"object","properties":{"a":{"anyOf":[{"$ref":"#/$defs/A"},{"type":"object","properties":{"b":{},"x":{}}}]}}}}}`,
+		},
+		{
 			"nowhere, and elsewhere", `{"properties":{"a":{"$ref":"#/$defs/none","description":"d","title":"t"},"b":{"$ref":"https://example.com/s.json"}}}`,
 			`{"type":"object","properties":{"a":{"description":"d ($ref: #/$defs/none)"},"b":{"description":"($ref: https://example.com/s.json)"}}}`,
 		},

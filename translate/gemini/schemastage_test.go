@@ -57,6 +57,7 @@ func TestLightSchemas(t *testing.T) {
 			"every place a schema can be", `{"type":["array","object"],"prefixItems":[{"minimum":1}],"items":{"minimum":1},"properties":{"a":{"anyOf":[{"minimum":1},{"type":"number"}]}},"additionalProperties":{"minimum":1}}`,
 			`{"type":["array","object"],"prefixItems":[{"description":"(minimum: 1)"}],"items":{"description":"(minimum: 1)"},"properties":{"a":{"anyOf":[{"description":"(minimum: 1)"},{"type":"number"}]}},"additionalProperties":{"description":"(minimum: 1)"}}`,
 		},
+		{"a description that is long, of nothing that is left out", `{"description":"` + long + `"}`, `{"description":"` + strings.Repeat("é", 498) + `…"}`},
 		{"a description that is long", `{"description":"` + long + `","minimum":1}`, `{"description":"` + strings.Repeat("é", 492) + `… (minimum: 1)"}`},
 	}
 	for _, tt := range tests {

@@ -16,6 +16,7 @@ type schemaNode struct {
 	plain    jsontext.Value // set when it is no object: true, false, or what no schema is
 	keywords []keyword      // in the order of the text, no name twice
 	size     int            // of the text it was parsed from, in bytes
+	holds    []*schemaNode  // what was referred to and has become part of it
 }
 
 // keyword is one member of a schema. Its position says which of the values is set; the name of a keyword and its value are never
