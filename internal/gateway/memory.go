@@ -42,12 +42,10 @@ func (m *memory) recall(model *gemini.Model) {
 		turn--
 	}
 	for i := range messages {
-		if messages[i].Role != translate.RoleModel || slices.ContainsFunc(messages[i].Parts, signed) {
+		if slices.ContainsFunc(messages[i].Parts, signed) {
 			continue
 		}
-		first := m.recallByID(messages[i].Parts)
-		// What is not known by an ID that was made here is not known at all.
-		if first != nil && i >= turn && !m.tenant.Anonymous && !translate.OwnCallID(first.ID) {
+		if first := m.recallByID(messages[i].Parts); first != nil && i >= turn {
 			first.Signature = m.cache.Find(m.byContent(messages[:i], first, model.GenerationName))
 		}
 	}
@@ -82,16 +80,17 @@ func (m *memory) keep(ev *translate.Event) {
 		return
 	}
 	call := ev.Call
-	keys := [2]signatures.Key{signatures.ByID(m.tenant, call.ID)}
-	if !m.tenant.Anonymous {
-		keys[1] = m.byContent(m.request.Messages, call, call.Signature.Family)
-	}
-	m.cache.Keep(call.Signature, keys)
+	m.cache.Keep(call.Signature, [2]signatures.Key{
+		signatures.ByID(m.tenant, call.ID), m.byContent(m.request.Messages, call, call.Signature.Family),
+	})
 }
 
-// byContent is the key of a call by what it says and what was said before it: none if its arguments are not JSON. Of what was said before,
-// clients may leave out or change the model's own words, but hardly what it was told.
+// byContent is the key of a call by what it says and what was said before it; none for anonymous tenants, or if its arguments are not JSON.
+// Of what was said before, clients may leave out or change the model's own words, but hardly what it was told.
 func (m *memory) byContent(before []translate.Message, call *translate.Call, family string) signatures.Key {
+	if m.tenant.Anonymous {
+		return signatures.Key{}
+	}
 	args := slices.Clone(call.Args)
 	if args.Canonicalize() != nil {
 		return signatures.Key{}

@@ -312,15 +312,18 @@ func TestSignaturesAreTheTenantsOwn(t *testing.T) {
 }
 
 // Clients nobody knows are told apart by the ids they were given.
-func TestStrangersFindTheirSignaturesByID(t *testing.T) {
+func TestStrangersFindTheirSignaturesByIDOnly(t *testing.T) {
 	both(t, func(w *world, _ func() *answer) {
 		w.key(1)
 		w.start()
 		p := w.program()
 		p.client = gateway.Client{ID: "192.0.2.1", Anonymous: true, Identified: true}
 		p.step()
+		p.carry = renaming()
 		p.step()
 		w.wantSent(w.issued()[0], "", "")
+		p.step()
+		w.wantSent(w.issued()[0], "", "", sentinel, "", "")
 	})
 }
 

@@ -1,6 +1,7 @@
 package signatures
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -12,8 +13,13 @@ func TestKeysTellCallsAndTenantsApart(t *testing.T) {
 		set(&c)
 		return ByContent(alice, &c)
 	}
+	spelled := appendText(nil, "3")
+	spelled = binary.BigEndian.AppendUint64(spelled, 1)
+	spelled = binary.BigEndian.AppendUint64(spelled, 1)
+	spelled = append(appendText(spelled, "f"), `{}`...)
 	keys := map[string]Key{
 		"id":                               ByID(alice, "a"),
+		"an id that spells the content":    ByID(alice, string(spelled)),
 		"another id":                       ByID(alice, "b"),
 		"a long id":                        ByID(alice, strings.Repeat("a", 1000)),
 		"another tenant's":                 ByID(Tenant{ID: "bob"}, "a"),

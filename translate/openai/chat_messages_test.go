@@ -203,8 +203,9 @@ func TestSignaturesAreFoundWhereverGatewaysPutThem(t *testing.T) {
 		`"reasoning_details":[{"type":"reasoning.encrypted","data":"S","id":"rs_1"}],"tool_calls":[{"id":"c",` + function + `}]`: "S",
 		`"tool_calls":[{"id":"c",` + function + `,"extra_content":{"google":{"thought_signature":"S"}},"thought_signature":"no"}],` +
 			`"thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"no"}]`: "S",
-		`"tool_calls":[{"id":"c",` + function + `,"extra_content":"odd","provider_specific_fields":7,"thought_signature":{}}]`: "",
-		`"tool_calls":[{"id":"c",` + function + `,"extra_content":null}]`:                                                      "",
+		`"tool_calls":[{"id":"c","type":"function","function":{"name":"f","thought_signature":"no"},"extra_content":{"google":{"thought_signature":"S"}}}]`: "S",
+		`"tool_calls":[{"id":"c",` + function + `,"extra_content":"odd","provider_specific_fields":7,"thought_signature":{}}]`:                              "",
+		`"tool_calls":[{"id":"c",` + function + `,"extra_content":null}]`:                                                                                   "",
 	} {
 		got := conversation(t, `{"role":"assistant",`+message+`}`)
 		if want := call("c", "f", "{}", want); !reflect.DeepEqual(got[0].Parts[0], want) {
