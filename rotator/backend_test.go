@@ -58,15 +58,21 @@ func TestBackendThatDoesNotAnswerIsTriedAgainWhenThereIsNoOther(t *testing.T) {
 	}
 }
 
-// Passing over a whole backend is not worth any price: an account far behind is not found.
-func TestSearchForAnotherBackendIsBounded(t *testing.T) {
-	for n, want := range map[int]int{maxScan - 1: maxScan, maxScan: 2} {
-		p := NewPool(backends(n), Options{Policy: fillFirst{}})
+// However many accounts it has, and whatever size of prompt there is room for.
+func TestBackendThatDoesNotAnswerIsPassedOverAsAWhole(t *testing.T) {
+	for _, narrow := range []bool{false, true} {
+		p := NewPool(backends(1000), Options{Policy: fillFirst{}, Limits: []Limit{{Model: "m", TPM: 1000}}})
 		var tried Tried
-		q := Query{Model: "m", Tried: &tried}
+		q := Query{Model: "m", Tokens: 10, Tried: &tried}
+		if narrow {
+			for range 1001 {
+				take(t, p, Query{Model: "m", Tokens: 600})
+			}
+			refused(t, p, Query{Model: "m", Tokens: 900})
+		}
 		fail(t, p, q, silence)
-		if got := take(t, p, q).Credential().Index; got != want {
-			t.Errorf("behind %d accounts: account %d comes next, want %d", n, got, want)
+		if got := take(t, p, q).Credential().Index; got != 1001 {
+			t.Errorf("with little room (%v): account %d comes next, want that of the other backend", narrow, got)
 		}
 	}
 }

@@ -108,11 +108,15 @@ const (
 )
 
 // next takes the first lane of a queue that can serve the call.
-func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance, c *choice) bool {
+func (ix *index) next(from *shelves, now time.Time, q *Query, a avoidance, c *choice) bool {
 	var aside []entry
+	silent := func(backend int32) bool { return a == avoidHost && q.Tried.backend(ix.names[backend]) }
 	found := moved
-	for found != taken && found != tooSmall && !from.empty() && (a != avoidHost || len(aside) < maxScan) {
-		head := from.first(ix.laneBusy)
+	for found != taken && found != tooSmall {
+		head, ok := from.first(ix.laneBusy, silent)
+		if !ok {
+			break
+		}
 		if found = ix.take(head, now, q, a, c); found == tried {
 			from.drop(head.id)
 			aside = append(aside, head)
@@ -127,7 +131,7 @@ func (ix *index) next(from *queue, now time.Time, q *Query, a avoidance, c *choi
 // take gives the call to a lane if the request does not keep away from it.
 func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choice) finding {
 	l := &ix.lanes[head.id]
-	if q.Tried.group(l.group, a) || a == avoidHost && q.Tried.backend(ix.members[l.from].candidate.Backend) {
+	if q.Tried.group(l.group, a) {
 		return tried
 	}
 	m, found := ix.pick(l, now, q.Tried, a)
@@ -265,8 +269,7 @@ func (ix *index) exhausted(now time.Time, q *Query, use bool) (e *Exhausted, aga
 	return e, false
 }
 
-// maxScan bounds the lanes asked when they will have room for a call, of which those with the most room come first; and those passed over
-// in search of another backend.
+// maxScan bounds the lanes of each backend asked when they will have room for a call, of which those with the most room come first.
 const maxScan = 64
 
 // soonest is how long until a lane that was put aside is back, or until a narrow one has room for the call; 0 for never. It reports
@@ -275,13 +278,16 @@ func (ix *index) soonest(now time.Time, q *Query) (wait time.Duration, again boo
 	nanos := now.UnixNano()
 	at, again := ix.nextWake(now)
 	roomy := int32(-1)
-	for _, e := range ix.narrow.order[:min(len(ix.narrow.order), maxScan)] {
-		l := &ix.lanes[e.id]
-		fits := l.current(ix.model).fits(nanos, q.Tokens, &ix.limits)
-		if fits > nanos {
-			at = min(at, fits)
-		} else if !q.Tried.group(l.group, avoidFault) {
-			roomy, again = e.id, true
+	for i := range ix.narrow.queues {
+		narrow := ix.narrow.queues[i].order
+		for _, e := range narrow[:min(len(narrow), maxScan)] {
+			l := &ix.lanes[e.id]
+			fits := l.current(ix.model).fits(nanos, q.Tokens, &ix.limits)
+			if fits > nanos {
+				at = min(at, fits)
+			} else if !q.Tried.group(l.group, avoidFault) {
+				roomy, again = e.id, true
+			}
 		}
 	}
 	if roomy >= 0 {
@@ -332,20 +338,19 @@ func (ix *index) retryAfter(now time.Time) time.Duration {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	ix.wakeUp(now)
-	for !ix.ready.empty() {
-		id := ix.ready.order[0].id
-		l := &ix.lanes[id]
+	for head, ok := ix.ready.first(ix.laneBusy, passNone); ok; head, ok = ix.ready.first(ix.laneBusy, passNone) {
+		l := &ix.lanes[head.id]
 		if _, found := ix.pick(l, now, nil, avoidFault); found != taken {
-			ix.move(id, classDisabled, 0)
+			ix.move(head.id, classDisabled, 0)
 			continue
 		}
 		s := l.current(ix.model).shortage(now.UnixNano(), &ix.limits)
 		if s.state == "" {
 			return 0
 		}
-		ix.move(id, classOf(s), s.until)
+		ix.move(head.id, classOf(s), s.until)
 	}
-	if !ix.narrow.empty() {
+	if ix.count[classNarrow] > 0 {
 		return 0
 	}
 	wait, again := ix.soonest(now, &Query{})

@@ -64,8 +64,11 @@ func (ix *index) spare(now time.Time, q *Query, busy *facts, c *choice) (found b
 	defer ix.mu.Unlock()
 	ix.wakeUp(now)
 	var aside []entry
-	for !found && len(aside) < maxSpares && !ix.ready.empty() {
-		head := ix.ready.first(ix.laneBusy)
+	for !found && len(aside) < maxSpares {
+		head, ok := ix.ready.first(ix.laneBusy, passNone)
+		if !ok {
+			break
+		}
 		f := ix.lanes[head.id].current(ix.model)
 		outcome := tried
 		if f != busy && f.ample(now.UnixNano(), q.Tokens, &ix.limits) {

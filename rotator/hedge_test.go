@@ -218,7 +218,7 @@ func TestFewGroupsAreAskedWhetherTheyHavePlenty(t *testing.T) {
 		t.Error("hedged where half is spent everywhere")
 	}
 	ix := p.index("m", time.Now())
-	if n := len(ix.ready.order); n != 100 {
+	if n := len(ix.ready.queues[0].order); n != 100 {
 		t.Errorf("%d groups are ready afterwards, want all", n)
 	}
 }

@@ -26,6 +26,7 @@ type index struct {
 	survey survey
 	seats  seats
 	proofs []*proofs // of its backends
+	names  []string  // of its backends, by shelf
 	// estimates corrects the estimates of prompts; nil while there is nothing to correct them by.
 	estimates atomic.Pointer[estimates]
 
@@ -34,8 +35,8 @@ type index struct {
 	lanes   []lane
 	members []member
 	owner   []int32 // by member: its lane
-	ready   queue   // lanes that may serve, in the order of the policy
-	narrow  queue   // lanes with too few tokens left for some call, the one with the most room first
+	ready   shelves // lanes that may serve, in the order of the policy; by backend
+	narrow  shelves // lanes with too few tokens left for some call, the one with the most room first; by backend
 	release queue   // the same lanes, by when they will have more room
 	wake    queue   // what was put aside, by when it is back: lanes by their number, members by theirs plus len(lanes)
 	count   [classes]int
@@ -128,7 +129,8 @@ func newIndex(p *Pool, candidates []Candidate, model string, now time.Time) *ind
 	for i, g := range order {
 		ix.addLane(int32(i), g, candidates, groups[g], memory)
 	}
-	ix.ready, ix.narrow, ix.release = newQueue(len(ix.lanes)), newQueue(len(ix.lanes)), newQueue(len(ix.lanes))
+	shelf := ix.byBackend()
+	ix.ready, ix.narrow, ix.release = newShelves(shelf), newShelves(shelf), newQueue(len(ix.lanes))
 	ix.wake = newQueue(len(ix.lanes) + len(ix.members))
 	ix.count[classReady] = len(ix.lanes)
 	for i := range ix.lanes {
@@ -161,6 +163,21 @@ func (ix *index) addLane(id int32, g *Group, candidates []Candidate, members []i
 	for i := l.from; i < l.to; i++ {
 		ix.enqueueMember(l, i)
 	}
+}
+
+// byBackend names the backends, and returns which of them is which lane's.
+func (ix *index) byBackend() []int32 {
+	shelf := make([]int32, len(ix.lanes))
+	for i := range ix.lanes {
+		name := ix.members[ix.lanes[i].from].candidate.Backend
+		n := slices.Index(ix.names, name)
+		if n < 0 {
+			n = len(ix.names)
+			ix.names = append(ix.names, name)
+		}
+		shelf[i] = int32(n)
+	}
+	return shelf
 }
 
 // enqueue puts a lane into ready, where the policy wants it.

@@ -1,5 +1,7 @@
 package rotator
 
+import "cmp"
+
 // queue is a priority queue of the numbers from 0 to n-1: the lowest rank first, among equal ranks the lowest turn, and then the
 // lowest number. Its order is a heap with four children a node, which keeps it shallow: five levels hold 341 entries, seven hold
 // 5,461.
@@ -134,3 +136,50 @@ func (q *queue) first(busy func(id int32) int32) entry {
 	}
 	return head
 }
+
+// shelves are queues of the same numbers side by side, of which each number stands in one: a shelf is passed over without a look at what
+// is on it.
+type shelves struct {
+	queues []queue
+	of     []int32 // by number: its queue
+}
+
+// newShelves makes a shelf for each of the values that of has.
+func newShelves(of []int32) shelves {
+	var sizes []int
+	for _, shelf := range of {
+		for int(shelf) >= len(sizes) {
+			sizes = append(sizes, 0)
+		}
+		sizes[shelf]++
+	}
+	s := shelves{queues: make([]queue, len(sizes)), of: of}
+	memory := newQueue(len(of))
+	for i, size := range sizes {
+		s.queues[i] = queue{order: memory.order[:0:size], place: memory.place}
+		memory.order = memory.order[size:size:cap(memory.order)]
+	}
+	return s
+}
+
+func (s *shelves) set(e entry) { s.queues[s.of[e.id]].set(e) }
+
+func (s *shelves) drop(id int32) { s.queues[s.of[id]].drop(id) }
+
+// first is the first of the heads of all shelves that are not passed over, as in a queue. It reports false if there is none.
+func (s *shelves) first(busy func(id int32) int32, pass func(shelf int32) bool) (head entry, found bool) {
+	for i := range s.queues {
+		q := &s.queues[i]
+		if q.empty() || pass(int32(i)) {
+			continue
+		}
+		e := q.first(busy)
+		if !found || e.rank < head.rank || e.rank == head.rank && cmp.Or(cmp.Compare(busy(e.id), busy(head.id)), cmp.Compare(e.turn, head.turn)) < 0 {
+			head, found = e, true
+		}
+	}
+	return head, found
+}
+
+// passNone is to pass over no shelf.
+func passNone(int32) bool { return false }
