@@ -136,12 +136,17 @@ func (r *refs) choose(s *schemaNode, options []subschema, above []*schemaNode) *
 		own.hinted(named(k.hint())...)
 		return own
 	}
+	return r.distribute(own, options, above)
+}
+
+// distribute is alternatives each of which has what stands beside them, but for what is said about them all.
+func (r *refs) distribute(own *schemaNode, options []subschema, above []*schemaNode) *schemaNode {
 	shared := own.without(annotations...)
 	list := make([]subschema, len(options))
 	for i, option := range options {
 		if list[i] = option; !option.isNull() {
 			whole := keyword{name: "allOf", kind: schemaList, subs: []subschema{option}}
-			one := r.flatten(&schemaNode{keywords: []keyword{whole}, holds: s.holds}, above)
+			one := r.flatten(&schemaNode{keywords: []keyword{whole}, holds: own.holds}, above)
 			if list[i].schema = one; one.text("$ref") == "" {
 				list[i].schema = merge(one, shared)
 			}
