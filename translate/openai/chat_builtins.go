@@ -96,6 +96,8 @@ type webSearchOptions struct {
 		Approximate place `json:"approximate"`
 		place
 	} `json:"user_location"`
+
+	Rest jsontext.Value `json:",embed"`
 }
 
 // sized reports whether the client chose how much is read, otherwise than OpenAI does by itself.

@@ -24,7 +24,7 @@ var known = []string{
 	"logit_bias", "moderation", "modalities", "verbosity", "reasoning", "web_search_options.search_context_size", "functions", "function_call", // OpenAI's
 	"chat_template_kwargs", "enable_thinking", "extra_body", "google", "generationConfig", "image_config", "include_reasoning", "labels",
 	"min_p", "mirostat", "mirostat_eta", "mirostat_tau", "num_ctx", "options", "repetition_penalty", "safety_settings", "safetySettings",
-	"thinking", "top_a", "typical_p", "cached_content", // of other gateways
+	"text", "thinking", "top_a", "typical_p", "web_search_options", "cached_content", // of other APIs and gateways
 }
 
 // ignoredTypes are the types of members of OpenAI's own that are ignored. A strict gateway sees to them nevertheless.
@@ -68,15 +68,19 @@ func (r *chatRequest) nameIgnored(to *translate.Request) *translate.Error {
 		{"stream_options", r.StreamOptions != nil && !r.Stream},
 		{"stream_options.include_obfuscation", r.StreamOptions != nil && r.Stream && r.StreamOptions.IncludeObfuscation},
 		{"web_search_options.search_context_size", r.WebSearchOptions.sized()},
+		{"web_search_options", r.WebSearchOptions != nil && len(r.WebSearchOptions.Rest) > len("{}")},
+		{"input", r.Input.given && !r.adopted},
+		{"max_output_tokens", r.MaxOutputTokens != nil && !r.adopted},
+		{"text", r.textIgnored()},
 		{"functions", len(r.Functions) > 0 && !r.legacyFunctions()},
 		{"function_call", r.FunctionCall.given && !r.legacyFunctions()},
-		{"reasoning", r.Reasoning.odd},
+		{"reasoning", r.Reasoning.odd || len(r.Reasoning.or().Rest) > len("{}")},
 		{"include_reasoning", r.IncludeReasoning.odd},
-		{"thinking", r.Thinking.odd},
+		{"thinking", r.Thinking.odd || r.Thinking.value.ignored()},
 		{"enable_thinking", r.EnableThinking.odd},
-		{"chat_template_kwargs", r.ChatTemplate.odd},
+		{"chat_template_kwargs", r.ChatTemplate.odd || len(r.ChatTemplate.or().Rest) > len("{}")},
 		{"google", r.Google.odd || r.Google.or().ignored()},
-		{"extra_body", r.ExtraBody.odd || r.ExtraBody.or().Google.ignored()},
+		{"extra_body", r.ExtraBody.odd || r.ExtraBody.or().ignored()},
 		{"safety_settings", r.SafetySettings.odd},
 		{"safetySettings", r.SafetySettingsCamel.odd},
 		{"cached_content", r.CachedContent.odd},

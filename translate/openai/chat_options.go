@@ -16,8 +16,12 @@ import (
 // extraBody is where Google's documentation has clients of its own compatible endpoint put its options; SDKs for Python send the
 // same object without the wrapping.
 type extraBody struct {
-	Google googleOptions `json:"google"`
+	Google googleOptions  `json:"google"`
+	Rest   jsontext.Value `json:",embed"`
 }
+
+// ignored reports whether there is anything in it that has no effect.
+func (b extraBody) ignored() bool { return len(b.Rest) > len("{}") || b.Google.ignored() }
 
 type googleOptions struct {
 	Snake *thinkingConfig `json:"thinking_config"`
@@ -35,7 +39,7 @@ type googleOptions struct {
 // ignored reports whether there is anything in it that has no effect.
 func (g googleOptions) ignored() bool {
 	return len(g.Rest) > len("{}") || g.SafetySettings.odd || g.CachedContent.odd || g.AspectRatio.odd || g.ImageConfig.odd ||
-		g.ThoughtTag.odd
+		g.ThoughtTag.odd || g.Snake.ignored() || g.Camel.ignored()
 }
 
 func (g googleOptions) image() imageOptions {
@@ -62,7 +66,9 @@ type generationConfig struct {
 	Rest jsontext.Value `json:",embed"`
 }
 
-func (c generationConfig) ignored() bool { return len(c.Rest) > len("{}") }
+func (c generationConfig) ignored() bool {
+	return len(c.Rest) > len("{}") || c.ThinkingConfig.ignored()
+}
 
 func (r *chatRequest) adoptGenerationConfig() {
 	c := r.GenerationConfig.value

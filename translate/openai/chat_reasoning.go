@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/gemini-proxy/caddy-gemini-proxy/translate"
 )
 
@@ -18,13 +20,21 @@ type thinkingConfig struct {
 	IncludeThoughtsCamel *bool    `json:"includeThoughts"`
 	ThinkingBudgetCamel  *integer `json:"thinkingBudget"`
 	ThinkingLevelCamel   string   `json:"thinkingLevel"`
+
+	Rest jsontext.Value `json:",embed"`
 }
+
+// ignored reports whether there is anything in it that has no effect; in none at all, there is not.
+func (c *thinkingConfig) ignored() bool { return c != nil && len(c.Rest) > len("{}") }
 
 // claudeThinking is Anthropic's.
 type claudeThinking struct {
 	Type         string   `json:"type"`
 	BudgetTokens *integer `json:"budget_tokens"`
 }
+
+// ignored reports whether it is of a type unknown here, which says nothing.
+func (c *claudeThinking) ignored() bool { return c != nil && c.translate() == (translate.Reasoning{}) }
 
 // routerThinking is OpenRouter's.
 type routerThinking struct {
@@ -33,12 +43,16 @@ type routerThinking struct {
 	Exclude   bool     `json:"exclude"`
 	Enabled   *bool    `json:"enabled"`
 	Summary   string   `json:"summary"` // of the Responses API
+
+	Rest jsontext.Value `json:",embed"`
 }
 
 // templateKwargs are arguments of the chat templates of models that run elsewhere, of which two names for one switch are customary.
 type templateKwargs struct {
 	EnableThinking *bool `json:"enable_thinking"`
 	Thinking       *bool `json:"thinking"`
+
+	Rest jsontext.Value `json:",embed"`
 }
 
 // switched is what a mere switch says: whether to think, not how hard.

@@ -225,11 +225,18 @@ func TestWhatHasNoEffectIsNamed(t *testing.T) {
 		`"service_tier":"scale"`:                                                            {"service_tier"},
 		`"parallel_tool_calls":false`:                                                       nil,
 		`"modalities":["text","image"]`:                                                     nil, // not before it is known which model answers
-		`"web_search_options":{"a":1}`:                                                      nil,
+		`"web_search_options":{"a":1}`:                                                      {"web_search_options"},
 		`"web_search_options":{"search_context_size":"low"}`:                                {"web_search_options.search_context_size"},
 		`"enable_thinking":true`:                                                            nil,
 		`"enable_thinking":"yes"`:                                                           {"enable_thinking"},
-		`"chat_template_kwargs":{"a":1}`:                                                    nil,
+		`"chat_template_kwargs":{"a":1,"thinking":true}`:                                    {"chat_template_kwargs"},
+		`"chat_template_kwargs":{"thinking":true}`:                                          nil,
+		`"thinking":{"type":"deep"},"reasoning":{"effort":"low","depth":1}`:                 {"reasoning", "thinking"},
+		`"thinking":{"type":"enabled"},"reasoning":{"effort":"low"}`:                        nil,
+		`"google":{"thinking_config":{"depth":1}}`:                                          {"google"},
+		`"generationConfig":{"thinkingConfig":{"depth":1}}`:                                 {"generationConfig"},
+		`"extra_body":{"top_k":1}`:                                                          {"extra_body"},
+		`"input":"x","text":{"verbosity":"low"},"max_output_tokens":1`:                      {"input", "max_output_tokens", "text"}, // beside messages
 		`"google":{"thought_tag_marker":"t"}`:                                               nil,
 		`"google":{"thought_tag_marker":"<t>"}`:                                             {"google"},
 		oneTool + `,"functions":[{"name":"g"}],"function_call":"auto"`:                      {"functions", "function_call"},
@@ -247,6 +254,19 @@ func TestWhatHasNoEffectIsNamed(t *testing.T) {
 		`"usage":{"include":true}`:                                                          nil,
 	} {
 		request, _ := mustDecode(t, with(body))
+		if !slices.Equal(request.Ignored, want) {
+			t.Errorf("%s: %q, want %q", body, request.Ignored, want)
+		}
+	}
+}
+
+func TestWhatHasNoEffectInABodyOfTheResponsesAPIIsNamed(t *testing.T) {
+	for body, want := range map[string][]string{
+		`"text":{"format":{"type":"text"}},"max_output_tokens":9`: nil,
+		`"text":{"format":{"type":"text"},"verbosity":"low"}`:     {"text"},
+		`"text":"short"`: {"text"},
+	} {
+		request, _ := mustDecode(t, `{"input":"hi",`+body+`}`)
 		if !slices.Equal(request.Ignored, want) {
 			t.Errorf("%s: %q, want %q", body, request.Ignored, want)
 		}

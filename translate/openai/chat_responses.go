@@ -26,6 +26,13 @@ type responsesText struct {
 		Type string `json:"type"`
 		jsonSchema
 	} `json:"format"`
+
+	Rest jsontext.Value `json:",embed"`
+}
+
+// textIgnored reports whether there is anything in the text member that has no effect; beside messages, none of it has.
+func (r *chatRequest) textIgnored() bool {
+	return r.Text.odd || r.Text.value != nil && (!r.adopted || len(r.Text.value.Rest) > len("{}"))
 }
 
 // responsesInput is a question, or a list of items.
