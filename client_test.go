@@ -35,7 +35,7 @@ func TestClientsAreToldApartByUserOrElseByAddress(t *testing.T) {
 		{"", "", ""},
 		{"", "@", "@"}, // of a Unix socket
 	} {
-		if got := of(test.user, test.ip); got.ID != test.want || !got.Identified {
+		if got := of(test.user, test.ip); got.ID != test.want || !got.Identified || got.Anonymous != (test.user == "") {
 			t.Errorf("user %q at %q: %+v, want %q", test.user, test.ip, got, test.want)
 		}
 	}
