@@ -142,6 +142,8 @@ func (f *Fold) part(dst []translate.Event, index int, p *Part) []translate.Event
 	switch {
 	case p.FunctionCall != nil:
 		return f.call(dst, index, p.FunctionCall, signature)
+	case p.InlineData != nil && p.Thought: // pictures tried on the way; the one that was chosen comes again, in the answer
+		return dst
 	case p.InlineData != nil:
 		c.content = true
 		return append(dst, translate.Event{

@@ -101,6 +101,11 @@ func TestFold(t *testing.T) {
 			want: []string{`thought "hm"`, `text "a"`, `text "b"`, `text "c"`, done, free},
 		},
 		{
+			name:     "a picture the model tried while it thought is none of the answer",
+			payloads: []string{candidateOf(`{"thought":true,"inlineData":{"mimeType":"image/png","data":"AA=="}},{"text":"a"}`, "STOP")},
+			want:     []string{`text "a"`, done, free},
+		},
+		{
 			name:     "STOP on every chunk and text after it: one finish, last",
 			payloads: []string{candidateOf(`{"text":"a"}`, "STOP"), candidateOf(`{"text":"b"}`, "STOP"), candidateOf(`{"text":"c"}`, "")},
 			want:     []string{`text "a"`, `text "b"`, `text "c"`, done, free},
