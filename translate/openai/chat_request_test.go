@@ -168,6 +168,7 @@ func TestRefusalsNameCodeAndParam(t *testing.T) {
 		{with(oneTool + `,"tool_choice":"always"`), "invalid_value", "tool_choice", "'always'"},
 		{with(oneTool + `,"tool_choice":7`), "invalid_type", "tool_choice", "one of a string or object"},
 		{with(oneTool + `,"tool_choice":{"type":"function"}`), "missing_required_parameter", "tool_choice.function.name", ""},
+		{with(oneTool + `,"tool_choice":{"type":"custom"}`), "missing_required_parameter", "tool_choice.custom.name", ""},
 		{
 			with(oneTool + `,"tool_choice":{"type":"function","function":{"name":"other"}}`), "invalid_value", "tool_choice",
 			"Tool choice 'other' not found in 'tools' parameter.",

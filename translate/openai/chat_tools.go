@@ -222,7 +222,9 @@ func (c *toolChoice) translate(param string) (choice translate.ToolChoice, faile
 	case c.Function.Name != "" || c.Custom.Name != "" || c.Name != "":
 		mode = "required"
 		choice.Names = []string{cmp.Or(c.Function.Name, c.Custom.Name, c.Name)}
-	case c.Type == "function" || c.Type == "tool" || c.Type == "custom":
+	case c.Type == "custom":
+		return choice, missingParameter(param + ".custom.name")
+	case c.Type == "function" || c.Type == "tool":
 		return choice, missingParameter(param + ".function.name")
 	}
 	if _, builtin := builtinKind(mode); builtin {
