@@ -38,7 +38,7 @@ func isBase64(text string) bool {
 			return false
 		}
 	}
-	return digits != "" && !(standard && url)
+	return digits != "" && (!standard || !url)
 }
 
 // signature is usableSignature for the next of the conversation's, unless it is among those left out.
