@@ -101,8 +101,7 @@ func (r rest) tighter(than rest) bool {
 func (f *facts) remaining(now int64, l *rules) (requests, tokens rest) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	cooling := f.until > now
 	if cooling && f.state == StateNotEntitled {
 		return rest{known: true}, rest{known: true}
@@ -144,8 +143,7 @@ func (f *facts) remaining(now int64, l *rules) (requests, tokens rest) {
 func (f *facts) rest(now int64, l *rules) (rpm, rpd, tpm float64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	limit := f.learned.within(now, l)
 	left := func(used, limit int64) float64 {
 		if limit <= 0 {

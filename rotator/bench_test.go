@@ -115,3 +115,13 @@ func BenchmarkCachedToken(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkReady(b *testing.B) {
+	p := benchmarkPool(b, 10_000, 10_000, Options{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if p.Ready() {
+			b.Fatal("ready")
+		}
+	}
+}

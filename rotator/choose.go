@@ -32,7 +32,9 @@ func (ix *index) choose(now time.Time, q *Query, c *choice) (*Exhausted, []Chang
 		home = ix.home(now, q)
 	}
 	ix.mu.Lock()
-	ix.used = now.UnixNano()
+	if nanos := now.UnixNano(); nanos-ix.used.Load() >= grain {
+		ix.used.Store(nanos)
+	}
 	ix.wakeUp(now)
 	var exhausted *Exhausted
 	if home < 0 || !ix.stay(now, q, home, c) {

@@ -97,6 +97,29 @@ func (f *facts) age() (notEntitled bool, used int64) {
 	return f.state == StateNotEntitled, f.used
 }
 
+// pass lets go of what is over by now. The caller holds the lock.
+func (f *facts) pass(now int64) {
+	if back := f.used - now; back > clockMoved {
+		f.setBack(back)
+	}
+	f.minute.slide(now)
+	f.day.roll(now)
+}
+
+// clockMoved is from when on a clock that goes backwards was set; less may be the difference between two goroutines that looked at it.
+const clockMoved = minute
+
+// setBack has moments count from a clock that was set back, as if the last call had been made now. Else everything would last longer by
+// as much. The caller holds the lock.
+func (f *facts) setBack(by int64) {
+	f.used -= by
+	f.until -= by
+	f.marked -= by
+	f.load -= float64(by) / halfLife
+	f.proving.latest -= by
+	f.minute.shift(-by)
+}
+
 // Limit is what may be spent on the models that match a glob, per quota group and model. 0 is no limit. Where several limits match,
 // all of them hold: each is a promise. So do those that are learned from Google's refusals.
 type Limit struct {
@@ -217,8 +240,7 @@ func (f *facts) shortage(now int64, l *rules) shortage {
 
 // missing is what is short for the smallest of calls, by all limits that hold. The caller holds the lock.
 func (f *facts) missing(now int64, l *bounds) shortage {
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	var s shortage
 	if f.until > now {
 		s = shortage{state: f.state, until: f.until, absent: f.absent}
@@ -257,8 +279,7 @@ func over(used, limit int64) int64 {
 func (f *facts) fits(now, tokens int64, l *rules) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	limit := f.learned.within(now, l)
 	if limit.TPM > 0 && tokens > limit.TPM || limit.TPD > 0 && tokens > limit.TPD {
 		return math.MaxInt64
@@ -367,7 +388,7 @@ func (f *facts) refusals(began int64) int {
 func (f *facts) today(now int64) day {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.day.roll(now)
+	f.pass(now)
 	return f.day
 }
 
@@ -375,8 +396,7 @@ func (f *facts) today(now int64) day {
 func (f *facts) use(now int64, l *rules) use {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	limit := f.learned.within(now, l)
 	return use{load: f.load, left: f.left(&limit)}
 }

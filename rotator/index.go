@@ -29,9 +29,9 @@ type index struct {
 	names  []string  // of its backends, by shelf
 	// estimates corrects the estimates of prompts; nil while there is nothing to correct them by.
 	estimates atomic.Pointer[estimates]
+	used      atomic.Int64 // Unix nanoseconds, to a second
 
 	mu      sync.Mutex
-	used    int64 // Unix nanoseconds
 	lanes   []lane
 	members []member
 	owner   []int32 // by member: its lane
@@ -107,7 +107,8 @@ type member struct {
 
 // newIndex puts the candidates of a pool in order for a model.
 func newIndex(p *Pool, candidates []Candidate, model string, now time.Time) *index {
-	ix := &index{pool: p, model: model, limits: p.limits(model), used: now.UnixNano()}
+	ix := &index{pool: p, model: model, limits: p.limits(model)}
+	ix.used.Store(now.UnixNano())
 	ix.estimates.Store(p.options.Models.estimated(model, false))
 	groups := make(map[*Group][]int)
 	var order []*Group
@@ -148,8 +149,8 @@ func (ix *index) addLane(id int32, g *Group, candidates []Candidate, members []i
 		ix.proofs = append(ix.proofs, &l.hints.proofs)
 	}
 	if l.facts != nil {
-		l.facts.heed(l.hints, ix.used)
-		ix.note(l, l.facts.use(ix.used, &ix.limits))
+		l.facts.heed(l.hints, ix.used.Load())
+		ix.note(l, l.facts.use(ix.used.Load(), &ix.limits))
 	}
 	l.from = int32(len(ix.members))
 	l.ready = memory.cut(len(members))

@@ -233,23 +233,39 @@ func (p *Pool) Retries() *Budget { return p.retries }
 // Ready reports whether at least one account is usable for one model or another.
 func (p *Pool) Ready() bool {
 	now := time.Now()
-	return slices.ContainsFunc(p.candidates(), func(c Candidate) bool {
-		models := c.Group.snapshot(now, func(model string) *rules { l := p.limits(model); return &l })
-		return c.snapshot(models, now).State == StateReady
-	})
+	limits := make(map[string]*rules)
+	candidates := p.candidates()
+	for i := range candidates {
+		if c := &candidates[i]; c.unusable(now) == nil && !c.Group.cooling(c.Credential, now.UnixNano(), func(model string) *rules {
+			return p.limitsOnce(model, limits)
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// limitsOnce is limits for who asks for the same models again and again.
+func (p *Pool) limitsOnce(model string, known map[string]*rules) *rules {
+	if l := known[model]; l != nil {
+		return l
+	}
+	l := p.limits(model)
+	known[model] = &l
+	return &l
 }
 
 // index returns the order of the candidates for a model, and makes it when the model is asked for the first time, and anew when groups
-// have been joined since.
+// have been joined since or the clock was set back.
 func (p *Pool) index(model string, now time.Time) *index {
-	if ix := p.view.Load().indexes[model]; ix != nil && ix.joins == p.options.Projects.joins.Load() {
+	if ix := p.view.Load().indexes[model]; ix != nil && ix.joins == p.options.Projects.joins.Load() && !ix.ahead(now) {
 		return ix
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	joins, old := p.options.Projects.joins.Load(), p.view.Load()
 	stale := old.indexes[model]
-	if stale != nil && stale.joins == joins {
+	if stale != nil && stale.joins == joins && !stale.ahead(now) {
 		return stale
 	}
 	next := &view{old.candidates, old.numbers, maps.Clone(old.indexes)}
@@ -264,14 +280,14 @@ func (p *Pool) index(model string, now time.Time) *index {
 	return ix
 }
 
+// ahead reports whether the clock was set back since the order was used last. Then nothing of it would come up until it is as late again.
+func (ix *index) ahead(now time.Time) bool { return ix.used.Load()-now.UnixNano() > clockMoved }
+
 func leastUsed(indexes map[string]*index) string {
 	var model string
 	var least int64
 	for m, ix := range indexes {
-		ix.mu.Lock()
-		used := ix.used
-		ix.mu.Unlock()
-		if model == "" || used < least {
+		if used := ix.used.Load(); model == "" || used < least {
 			model, least = m, used
 		}
 	}

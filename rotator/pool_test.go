@@ -542,6 +542,36 @@ func TestReady(t *testing.T) {
 	}
 }
 
+func TestReadyIsWhatStatusShows(t *testing.T) {
+	out, absent := &Fault{Kind: FaultRateShort, PerMinute: true}, &Fault{Kind: FaultNotEntitled, Status: 404}
+	for name, test := range map[string]struct {
+		faults map[string]*Fault // by model
+		serves []string
+		want   bool
+	}{
+		"nothing is known":                        {nil, nil, true},
+		"the model is out":                        {map[string]*Fault{"a": out}, nil, false},
+		"one model is out":                        {map[string]*Fault{"a": out, "b": nil}, nil, true},
+		"a model is not there":                    {map[string]*Fault{"a": absent}, nil, true},
+		"all that are there are out":              {map[string]*Fault{"a": out, "b": absent}, nil, false},
+		"all that are out are for other accounts": {map[string]*Fault{"a": out}, []string{"b"}, true},
+	} {
+		c := candidate(1, NewGroup())
+		p := NewPool([]Candidate{c}, Options{})
+		for model, fault := range test.faults {
+			if fault == nil {
+				call(t, p, model)
+			} else {
+				fail(t, p, Query{Model: model}, fault)
+			}
+		}
+		c.Models = test.serves
+		if got, shown := p.Ready(), p.Snapshot().Pool.Ready == 1; got != test.want || shown != test.want {
+			t.Errorf("%s: ready is %v, and shown %v, want %v", name, got, shown, test.want)
+		}
+	}
+}
+
 // Everything at once, for the race detector and the counters.
 func TestConcurrentUse(t *testing.T) {
 	candidates := fleet(40)

@@ -162,8 +162,7 @@ func (g *Group) share(model, bucket string, now int64) {
 // told apart any more, and later is the safe side. A lease on the other bucket settles there, where it does no harm.
 func (f *facts) absorb(other *facts, now int64) {
 	other.mu.Lock()
-	other.minute.slide(now)
-	other.day.roll(now)
+	other.pass(now)
 	calls, tokens, day := other.minute.calls, other.minute.tokens, other.day
 	var known learned
 	if other.learned != nil {
@@ -174,8 +173,7 @@ func (f *facts) absorb(other *facts, now int64) {
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	if calls > 0 {
 		f.minute.adjust(f.minute.add(now, tokens), calls-1, 0)
 	}

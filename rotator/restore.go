@@ -179,8 +179,7 @@ func (f *facts) restoreLimit(q Quota, l *LimitState, now int64) {
 func (f *facts) merge(restored *facts, now int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	f.minute.merge(restored.minute.spans)
 	if f.day.ends == restored.day.ends {
 		f.day.calls = max(f.day.calls, restored.day.calls)

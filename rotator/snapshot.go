@@ -85,20 +85,13 @@ func (p *Pool) snapshot(candidates []Candidate) PoolSnapshot {
 	now := time.Now()
 	s := PoolSnapshot{Accounts: make([]AccountSnapshot, 0, len(candidates)), Models: p.options.Models.snapshot(now)}
 	s.Pool.Accounts, s.Pool.Queued = len(candidates), p.queued()
-	limits := make(map[string]rules)
+	limits := make(map[string]*rules)
 	groups := make(map[*Group][]ModelAccount)
 	for i := range candidates {
 		c := &candidates[i]
 		models, seen := groups[c.Group]
 		if !seen {
-			models = c.Group.snapshot(now, func(model string) *rules {
-				l, known := limits[model]
-				if !known {
-					l = p.limits(model)
-					limits[model] = l
-				}
-				return &l
-			})
+			models = c.Group.snapshot(now, func(model string) *rules { return p.limitsOnce(model, limits) })
 			groups[c.Group] = models
 		}
 		a := c.snapshot(models, now)
@@ -166,6 +159,33 @@ func allCooling(models []ModelAccount) (reason string, yes bool) {
 		return "", false
 	}
 	return slices.MinFunc(models, func(a, b ModelAccount) int { return a.Until.Compare(b.Until) }).Reason, true
+}
+
+// cooling is allCooling for the models that the group is known for and the credential may serve.
+func (g *Group) cooling(c *Credential, now int64, limits func(model string) *rules) bool {
+	g = g.lock()
+	defer g.mu.Unlock()
+	all := false
+	for model, f := range g.models {
+		if !c.serves(model) {
+			continue
+		}
+		switch f.status(now, limits(model)) {
+		case StateNotEntitled:
+		case "":
+			return false
+		default:
+			all = true
+		}
+	}
+	return all
+}
+
+// status is the word for why no call can be served; empty when some can. A moment's patience is no state of the group.
+func (f *facts) status(now int64, l *rules) string {
+	hasty := *l
+	hasty.patient = false
+	return f.shortage(now, &hasty).state
 }
 
 // snapshot returns the group's models in alphabetical order. limits says what a model's limits are.

@@ -141,8 +141,7 @@ func (m *ModelState) empty() bool {
 func (f *facts) export(now int64) ModelState {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.minute.slide(now)
-	f.day.roll(now)
+	f.pass(now)
 	m := ModelState{Minute: f.minute.export(), Streak: f.streak}
 	if f.day.calls > 0 {
 		m.Day = &DayState{Ends: moment(f.day.ends), Calls: f.day.calls, Tokens: f.day.tokens}

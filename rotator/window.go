@@ -43,6 +43,14 @@ func (w *window) slide(now int64) {
 	}
 }
 
+// shift moves all entries in time.
+func (w *window) shift(by int64) {
+	for i := range w.spans {
+		w.spans[i].first += by
+		w.spans[i].last += by
+	}
+}
+
 // add counts a call and returns the number of its entry, for adjust.
 func (w *window) add(now, tokens int64) int64 {
 	w.calls++
@@ -94,8 +102,12 @@ type day struct {
 	calls, tokens int64
 }
 
+// longestDay is the one on which clocks go back in California.
+const longestDay = int64(25 * time.Hour)
+
+// roll begins a new day when the old one is over, and when it cannot have begun because the clock was set back.
 func (d *day) roll(now int64) {
-	if now >= d.ends {
+	if now >= d.ends || d.ends-now > longestDay {
 		*d = day{ends: nextMidnight(time.Unix(0, now)).UnixNano()}
 	}
 }
