@@ -10,7 +10,7 @@ import (
 )
 
 // TestNPMClients runs the tests of the folder npm, which print their own results, against the same gateways as those here. The AI SDK
-// is tried in two versions, of which the newer needs a newer Node.
+// is tried in two versions, of which the newer needs a newer Node. So does what stands for a browser.
 func TestNPMClients(t *testing.T) {
 	healthy, faulty := demo(t), troubled(t)
 	if _, err := os.Stat("npm/node_modules"); err != nil {
@@ -37,6 +37,7 @@ func TestNPMClients(t *testing.T) {
 		{"LangChain", 20, "", "langchain*.test.mjs"},
 		{"AI SDK 6", 20, "6", "aisdk*.test.mjs"},
 		{"AI SDK 7", 22, "7", "aisdk*.test.mjs"},
+		{"the page of the status", 24, "", "status.test.mjs"},
 	} {
 		t.Run(run.name, func(t *testing.T) {
 			files, err := filepath.Glob(filepath.Join("npm", run.pattern))
