@@ -70,6 +70,7 @@ type Decision struct {
 	fault   *Fault // says which quota of the group is spent
 	refused bool   // a fresh token was refused
 	silent  bool   // there was no answer: other accounts of the backend may not get one either
+	unfit   bool   // the backend has no form for the request
 	// consumer is the project that Google counted the call for; empty when it did not say.
 	consumer string
 }

@@ -17,7 +17,7 @@ type trial struct {
 	next    Next
 	whole   bool // the group was at fault
 	backend string
-	silent  bool // it did not answer
+	silent  bool // it did not answer, or cannot
 }
 
 func (t *Tried) empty() bool { return t == nil || t.n == 0 }
@@ -26,7 +26,7 @@ func (t *Tried) add(c *Candidate, d *Decision) {
 	if t == nil || d.Next != Elsewhere && d.Next != Anywhere {
 		return
 	}
-	one := trial{account: c.Account, group: c.Group, next: d.Next, whole: d.Mark == MarkGroup, backend: c.Backend, silent: d.silent}
+	one := trial{account: c.Account, group: c.Group, next: d.Next, whole: d.Mark == MarkGroup, backend: c.Backend, silent: d.silent || d.unfit}
 	if t.n < len(t.few) {
 		t.few[t.n] = one
 	} else {
@@ -50,13 +50,13 @@ func (t *Tried) forgive() {
 type avoidance uint8
 
 const (
-	avoidHost  avoidance = iota // another backend would be better: this one does not answer
+	avoidHost  avoidance = iota // another backend would be better: this one does not answer, or cannot
 	avoidAll                    // anything else would be better
 	avoidSome                   // only that account, not its group
 	avoidFault                  // only what was at fault
 )
 
-// strictest is how to begin. Only a backend that did not answer is avoided as a whole.
+// strictest is how to begin. Only a backend that did not answer, or cannot, is avoided as a whole.
 func (t *Tried) strictest() avoidance {
 	if t.any(func(one *trial) bool { return one.silent }) {
 		return avoidHost
@@ -64,7 +64,7 @@ func (t *Tried) strictest() avoidance {
 	return avoidAll
 }
 
-// backend reports whether a backend is one that did not answer.
+// backend reports whether a backend is one that did not answer, or cannot.
 func (t *Tried) backend(b string) bool {
 	return t.any(func(one *trial) bool { return one.silent && one.backend == b })
 }

@@ -36,6 +36,7 @@ type exchange struct {
 	paid         int              // attempts.Made when the pool's budget last paid for a retry: one that became no call is still paid for
 	uncalled     int              // attempts that ended before Google was asked
 	tried        rotator.Tried
+	unfit        []string    // backends that have no form for the request and the model at hand
 	silence      *time.Timer // fires when the client has heard nothing for KeepAlive; nil when nothing is sent for that
 	gone         bool        // a write to the client failed
 }

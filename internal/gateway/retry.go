@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/gemini-proxy/caddy-gemini-proxy/internal/google"
@@ -70,7 +71,7 @@ func another(e *translate.Error) bool { return lacksCapacity(e) || e.Kind == tra
 // when no account was left to try. A patient request waits for one, and asks an overloaded model a third time.
 func (x *exchange) try(m *gemini.Model, patient bool) (failed *translate.Error, dry bool) {
 	x.model = m.ID
-	x.attempts, x.tried = rotator.Attempts{Made: x.attempts.Made}, rotator.Tried{}
+	x.attempts, x.tried, x.unfit = rotator.Attempts{Made: x.attempts.Made}, rotator.Tried{}, nil
 	var last *translate.Error
 	for {
 		lease, err := x.acquire(m, patient)
@@ -130,7 +131,19 @@ func (x *exchange) use(lease *rotator.Lease, m *gemini.Model) (rotator.Decision,
 func (x *exchange) judge(a *attempt, failed *google.Error) rotator.Decision {
 	a.note(failed.Fault.Reason, failed.Fault.Status)
 	x.suffer(failed.Fault, a.called.Load())
+	if a.body.Encoded == nil && x.anotherBackend(a) {
+		return rotator.AnotherBackend()
+	}
 	return a.lease.Decide(failed.Fault, x.attempts)
+}
+
+// anotherBackend reports whether a backend is left that may have a form for a request which the attempt's has none for.
+func (x *exchange) anotherBackend(a *attempt) bool {
+	if backend := a.lease.Credential().Backend; !slices.Contains(x.unfit, backend) {
+		x.unfit = append(x.unfit, backend)
+		return len(x.unfit) < x.gateway.Pool.Backends(a.model.ID)
+	}
+	return false
 }
 
 // suffer adds a fault to what the request has gone through. What went wrong before Google was asked has cost nothing, and must not keep a
