@@ -34,6 +34,11 @@ type Minter interface {
 	Mint(ctx context.Context) (*Token, error)
 }
 
+// Holder may be implemented by a Minter whose token is at hand without being minted, such as an API key. It is in use from the start then.
+type Holder interface {
+	Held() *Token
+}
+
 // Token is what a call to Google is authorised with.
 type Token struct {
 	// Secret is the access token or API key.

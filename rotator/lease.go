@@ -96,7 +96,10 @@ func (l *Lease) Settle(o Outcome) {
 	if o.served() && o.Tokens > 0 && l.estimate > 0 {
 		l.index.observe(l.estimate, o.Tokens)
 	}
-	if o.Decision.failed {
+	if !o.Called {
+		c.requests.Add(-1)
+		c.Account.changed() // besides what follows, because the number of requests is part of Candidate.Changes
+	} else if o.Decision.failed {
 		c.errors.Add(1)
 	}
 	if o.Decision.Mark != MarkNothing {
@@ -141,11 +144,4 @@ func (l *Lease) successor() *index {
 		return ix
 	}
 	return nil
-}
-
-// drop ends a lease that nobody took.
-func (l *Lease) drop() {
-	l.choice.candidate.requests.Add(-1)
-	l.choice.candidate.Account.changed() // besides what Settle notes, because the number of requests is part of Candidate.Changes
-	l.Settle(Outcome{})
 }

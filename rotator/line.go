@@ -63,7 +63,7 @@ func (t *Ticket) Lease() (*Lease, error) {
 // Leave gives back the place, or the lease that nobody took. It does nothing once Lease has returned one, and later calls do nothing.
 func (t *Ticket) Leave() {
 	if lease := t.lines.leave(t); lease != nil {
-		lease.drop()
+		lease.Settle(Outcome{})
 	}
 }
 
@@ -112,7 +112,7 @@ func (w *lines) crowdOut(t *Ticket, now time.Time) {
 	}
 	victim := t
 	if most := w.clients.things[w.crowd.order[0].id]; most.places > t.flow.client.places {
-		if newest := w.newest(most); w.kept-newest.query.Bytes <= maxKept {
+		if newest := w.newest(most); w.kept-newest.query.Bytes <= w.pool.options.QueueBytes {
 			victim = newest
 		}
 	}

@@ -470,13 +470,13 @@ func TestWhatWaitingRequestsKeepIsBounded(t *testing.T) {
 		wait := func(client string, bytes int64) *Ticket {
 			return join(t, p, Query{Model: "m", Client: client, Bytes: bytes}, 2*time.Hour)
 		}
-		alone := wait("alone", 2*maxKept) // nobody else is there
+		alone := wait("alone", 2*defaultQueueBytes) // nobody else is there
 		alone.Leave()
-		first, second := wait("many", maxKept/2), wait("many", maxKept/2)
+		first, second := wait("many", defaultQueueBytes/2), wait("many", defaultQueueBytes/2)
 		if _, err := p.Wait(Query{Model: "m", Client: "many", Bytes: 1}, 2*time.Hour); err == nil || err.(*Exhausted).Cause != CauseCrowded {
 			t.Errorf("a byte too many: %v", err)
 		}
-		third := wait("few", maxKept/2)
+		third := wait("few", defaultQueueBytes/2)
 		if e := toldWhy(t, second); e.Cause != CauseCrowded || isReady(first) || isReady(third) {
 			t.Errorf("%v", e)
 		}

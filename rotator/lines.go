@@ -28,13 +28,10 @@ type lines struct {
 	news    []Change
 }
 
-// maxKept bounds the bytes that the requests of a pool keep while they wait. One may wait whatever it keeps.
-const maxKept = 256 << 20
-
 // crowded reports whether more wait than may.
 func (w *lines) crowded() bool {
 	waiting := int(w.waiting.Load())
-	return waiting > w.pool.options.Queue || waiting > 1 && w.kept > maxKept
+	return waiting > w.pool.options.Queue || waiting > 1 && w.kept > w.pool.options.QueueBytes
 }
 
 // client is whose requests wait.

@@ -32,8 +32,10 @@ type Options struct {
 	Projects *Projects
 	// Notify is told of changes, by the goroutine that noticed and without a lock held; nil for nobody.
 	Notify func(Change)
-	// Queue is how many requests may wait at once, over all models: see Wait. None may if 0. What they keep is bounded too: see maxKept.
+	// Queue is how many requests may wait at once, over all models: see Wait. None may if 0.
 	Queue int
+	// QueueBytes is how many bytes they may keep in memory together, by Query.Bytes; 256 MiB if 0. One may wait whatever it keeps.
+	QueueBytes int64
 	// Affinity is who served a conversation last, and AffinityFor for how long that counts. It is shared with all other pools, as it is
 	// a fact. Conversations do not matter if either is 0.
 	Affinity    *Affinity
@@ -46,6 +48,7 @@ const (
 	defaultCooldownMin = 5 * time.Second
 	defaultCooldownMax = time.Hour
 	defaultRetries     = 0.2
+	defaultQueueBytes  = 256 << 20
 )
 
 // Change is that an account, or its quota group for one model, began or ceased to be usable.
@@ -99,6 +102,9 @@ func NewPool(candidates []Candidate, o Options) *Pool {
 	if o.Retries <= 0 {
 		o.Retries = defaultRetries
 	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = defaultQueueBytes
+	}
 	if o.Models == nil {
 		o.Models = NewModels()
 	}
@@ -131,6 +137,9 @@ func (p *Pool) Replace(candidates []Candidate) {
 func (p *Pool) look(candidates []Candidate) {
 	for i := range candidates {
 		candidates[i].bell.Store(&p.options.Models.bell)
+		if h, ok := candidates[i].Minter.(Holder); ok {
+			candidates[i].current.CompareAndSwap(nil, h.Held())
+		}
 	}
 	p.view.Store(&view{slices.Clone(candidates), p.options.Affinity.numbers(candidates), make(map[string]*index)})
 }

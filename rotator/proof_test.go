@@ -293,6 +293,9 @@ func TestCallsUnderWayAreProbesOnceThereIsAHint(t *testing.T) {
 		if e := refused(t, p, Query{Model: "m"}); e.Cause != CauseRate || e.RetryAfter <= 0 {
 			t.Errorf("cause %v, back after %v", e.Cause, e.RetryAfter)
 		}
+		if s := second.choice.facts.shortage(time.Now().UnixNano(), &rules{}); s.state != StateProbing {
+			t.Errorf("short of %q, want to be seen as probing before a call is tried", s.state)
+		}
 		second.Taken()
 		take(t, p, Query{Model: "m"})
 	})

@@ -48,6 +48,37 @@ func TestSnapshotShowsWhatStatusPromises(t *testing.T) {
 	})
 }
 
+// A token that could not be had, and a host that is known to be down, cost Google no call.
+func TestOnlyCallsThatWereMadeCount(t *testing.T) {
+	p := NewPool(fleet(1), Options{})
+	for _, called := range []bool{true, false} {
+		lease := take(t, p, Query{Model: "m"})
+		lease.Settle(Outcome{Called: called, Decision: lease.Decide(&Fault{Kind: FaultTransient}, Attempts{})})
+		if a := p.Snapshot().Accounts[0]; a.Requests != 1 || a.Errors != 1 {
+			t.Errorf("called (%v): %d requests, %d errors", called, a.Requests, a.Errors)
+		}
+	}
+}
+
+// held is an API key.
+type held struct{ apiKey }
+
+func (h held) Held() *Token { return &Token{Secret: string(h.apiKey), APIKey: true} }
+
+func TestAnAPIKeyIsAtHandFromTheStart(t *testing.T) {
+	candidates := fleet(2)
+	candidates[0].Credential.Minter = held{"key"}
+	p := NewPool(candidates, Options{})
+	if s := p.Snapshot(); s.Pool.CachedTokens != 1 || !s.Accounts[0].Token.Cached {
+		t.Errorf("status shows %+v", s)
+	}
+	fresh := &Token{Secret: "fresh"}
+	candidates[0].current.Store(fresh)
+	if p.Replace(candidates); candidates[0].current.Load() != fresh {
+		t.Error("a token in use was replaced")
+	}
+}
+
 func squeeze(s string) string { return strings.NewReplacer(" ", "", "\n", "").Replace(s) }
 
 func TestSnapshotShowsGroupWithoutHeadroomAsCooling(t *testing.T) {

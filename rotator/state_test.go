@@ -303,7 +303,6 @@ func TestEveryChangeMovesTheCounterAndUrgentOnesAreTold(t *testing.T) {
 	}{
 		{"a call begins", false, nil, func(t *testing.T, _ *Candidate, p *Pool, _ *Lease) { take(t, p, Query{Model: "m"}) }},
 		{"a call ends", false, begun, func(_ *testing.T, _ *Candidate, _ *Pool, lease *Lease) { lease.Settle(Outcome{}) }},
-		{"a call that nobody wants any more", false, begun, func(_ *testing.T, _ *Candidate, _ *Pool, lease *Lease) { lease.drop() }},
 		{"a failure of nobody's", false, begun, settles(&Fault{Kind: FaultTransient})},
 		{"a cooldown", true, begun, settles(&Fault{Kind: FaultRateShort, Delay: time.Minute})},
 		{"an outage", true, begun, settles(&Fault{Kind: FaultDead})},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -269,6 +270,33 @@ func TestLineThatIsFullTakesNobodyIn(t *testing.T) {
 		first.Wait()
 		w.wantCalls("", 1)
 	})
+}
+
+// What bounds those that wait is not only how many they are.
+func TestLineTakesInNoMoreThanItsBytes(t *testing.T) {
+	for size, want := range map[int]int{400: 2, 4000: 1} {
+		both(t, func(w *world, _ func() *answer) {
+			w.patient()
+			w.pool.QueueBytes = 3000
+			w.key(1)
+			w.start()
+			w.cool("key-1", 3*time.Second)
+			var all sync.WaitGroup
+			for range 2 {
+				all.Go(func() {
+					body := plain()
+					body["messages"] = []any{map[string]any{"role": "user", "content": strings.Repeat("x", size)}}
+					if a := w.ask(body); a.Code != http.StatusOK {
+						w.wantError(a, http.StatusTooManyRequests, "rate_limit_exceeded")
+					}
+				})
+				synctest.Wait()
+			}
+			w.wantQueued(want)
+			all.Wait()
+			w.wantCalls("", want)
+		})
+	}
 }
 
 func TestDayExhaustedPoolIsNotWaitedFor(t *testing.T) {

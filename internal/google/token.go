@@ -67,9 +67,10 @@ func mint(ctx context.Context, source oauth2.TokenSource) (*rotator.Token, *oaut
 // apiKey is its own token.
 type apiKey struct{ key string }
 
-func (k apiKey) Mint(context.Context) (*rotator.Token, error) {
-	return &rotator.Token{Secret: k.key, APIKey: true}, nil
-}
+func (k apiKey) Mint(context.Context) (*rotator.Token, error) { return k.Held(), nil }
+
+// Held makes it a rotator.Holder.
+func (k apiKey) Held() *rotator.Token { return &rotator.Token{Secret: k.key, APIKey: true} }
 
 // withQuotaProject names a quota project in the tokens of another minter.
 type withQuotaProject struct {
