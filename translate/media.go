@@ -7,7 +7,9 @@ type Media struct {
 	MIME string // may be empty with a URI, when only Google can know
 	Data []byte // raw bytes; nil when URI is set
 	URI  string // a URI Google itself can read
-	Name string // file name; optional
+	// Param is the path of the field that holds the URI in the client's request, for errors.
+	Param string
+	Name  string // file name; optional
 	// Source is where the data is yet to be got from; nil when it is here, or at Google's. None is left when a request is encoded.
 	Source *Source
 	Detail Detail

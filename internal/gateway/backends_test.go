@@ -18,9 +18,10 @@ func TestRequestGoesToTheBackendThatCanExpressIt(t *testing.T) {
 		w.start()
 		for range 8 {
 			w.completion(ask(map[string]any{"model": flash, "logprobs": true}))
+			w.completion(ask(show("gs://bucket/a.png")))
 		}
 		if n := w.google.Count(googlesim.Match{Backend: googlesim.Developer}); n != 0 {
-			w.Errorf("%d calls to a backend that gives no log probabilities", n)
+			w.Errorf("%d calls to a backend that gives no log probabilities and reads no buckets", n)
 		}
 	})
 }

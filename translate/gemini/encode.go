@@ -39,7 +39,7 @@ func (e *Encoded) Remedies() Remedies { return e.remedies }
 // the same arguments, which Google's prompt cache rewards. It leaves req alone. An error is a *translate.Error that names the field.
 func Encode(req *translate.Request, b translate.Backend, m *Model, r Remedies) (*Encoded, error) {
 	e := encoder{req: req, backend: b, model: m, names: newNames(req.Tools), done: Encoded{remedies: r}}
-	for _, encode := range []func() error{e.toolsAndChoice, e.generation, e.service, e.contents, e.refuseIgnored} {
+	for _, encode := range []func() error{e.toolsAndChoice, e.generation, e.service, e.files, e.contents, e.refuseIgnored} {
 		if err := encode(); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -303,6 +304,11 @@ func TestRequestsThatCannotBeEncoded(t *testing.T) {
 		name, param string
 		set         func(r *translate.Request)
 	}{
+		{"a file in a bucket, of which only the cloud's services know", "messages[0].content[1].image_url.url", func(r *translate.Request) {
+			r.Messages[0].Parts = append(r.Messages[0].Parts, translate.Part{Kind: translate.PartMedia, Media: &translate.Media{
+				MIME: "image/png", URI: "gs://bucket/a.png", Param: "messages[0].content[1].image_url.url",
+			}})
+		}},
 		{"log probabilities that are not to be had", "logprobs", func(r *translate.Request) { r.Sampling.LogProbs = new(2) }},
 		{"sound from a model that has none", "modalities", func(r *translate.Request) {
 			r.Output.Modalities = []translate.Modality{translate.ModalityText, translate.ModalityAudio}
@@ -332,6 +338,22 @@ func TestRequestsThatCannotBeEncoded(t *testing.T) {
 				t.Errorf("error %v, want a 400 about %s", err, tt.param)
 			}
 		})
+	}
+}
+
+func TestFilesAreReadByTheServicesThatKnowOfThem(t *testing.T) {
+	for uri, services := range map[string][]translate.Backend{
+		"gs://bucket/a.png": {translate.Vertex, translate.CodeAssist},
+		"https://generativelanguage.googleapis.com/v1beta/files/abc": {translate.GeminiAPI},
+		"https://www.youtube.com/watch?v=x":                          {translate.GeminiAPI, translate.Vertex, translate.CodeAssist},
+	} {
+		for _, b := range []translate.Backend{translate.GeminiAPI, translate.Vertex, translate.CodeAssist} {
+			media := translate.Part{Kind: translate.PartMedia, Media: &translate.Media{URI: uri}}
+			_, err := Encode(talk(user(text("hi"), media)), b, model(t, newest), Remedies{})
+			if (err == nil) != slices.Contains(services, b) {
+				t.Errorf("%s on %s: %v", uri, b, err)
+			}
+		}
 	}
 }
 

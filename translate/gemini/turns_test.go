@@ -85,8 +85,8 @@ func TestContents(t *testing.T) {
 			want:     `[{"role":"user","parts":[{"text":"hi"}]}]`,
 		}, {
 			name:     "media by reference",
-			messages: []translate.Message{user(translate.Part{Kind: translate.PartMedia, Media: &translate.Media{MIME: "video/mp4", URI: "gs://b/v"}})},
-			want:     `[{"role":"user","parts":[{"fileData":{"mimeType":"video/mp4","fileUri":"gs://b/v"}}]}]`,
+			messages: []translate.Message{user(translate.Part{Kind: translate.PartMedia, Media: &translate.Media{MIME: "video/mp4", URI: "https://youtu.be/v"}})},
+			want:     `[{"role":"user","parts":[{"fileData":{"mimeType":"video/mp4","fileUri":"https://youtu.be/v"}}]}]`,
 		},
 	}
 	for _, tt := range tests {

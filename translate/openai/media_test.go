@@ -98,7 +98,7 @@ func TestMediaPartsInEveryForm(t *testing.T) {
 		},
 		{
 			map[string]any{"type": "file", "file": map[string]any{"file_id": "files/abc", "filename": "a.pdf"}},
-			translate.Media{MIME: "application/pdf", URI: filesAPI + "files/abc", Name: "a.pdf"},
+			translate.Media{MIME: "application/pdf", URI: filesAPI + "files/abc", Name: "a.pdf", Param: "messages[0].content[0].file.file_id"},
 		},
 		{
 			map[string]any{"type": "video_url", "video_url": map[string]any{"url": "data:video/mp4;base64," + b64([]byte("mov"))}},
@@ -157,7 +157,7 @@ func TestWhatGoogleCanReadIsLeftToGoogle(t *testing.T) {
 		"https://YOUTU.BE/x":                "video/mp4",
 		"http://m.youtube.com/watch?v=x":    "video/mp4",
 	} {
-		want := translate.Media{URI: url, MIME: mediaType}
+		want := translate.Media{URI: url, MIME: mediaType, Param: "messages[0].content[0].image_url.url"}
 		if strings.HasPrefix(url, "files/") {
 			want.URI = filesAPI + url
 		}

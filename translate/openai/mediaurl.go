@@ -26,7 +26,7 @@ func mediaAt(text string, source translate.Source) (*translate.Media, error) {
 		return inline(mediaType, "", data)
 	}
 	if strings.HasPrefix(text, "files/") {
-		return &translate.Media{URI: filesAPI + text}, nil
+		return &translate.Media{URI: filesAPI + text, Param: source.Param}, nil
 	}
 	u, err := url.Parse(text)
 	if err != nil {
@@ -35,13 +35,13 @@ func mediaAt(text string, source translate.Source) (*translate.Media, error) {
 	host := strings.ToLower(u.Hostname())
 	switch {
 	case u.Scheme == "gs":
-		return &translate.Media{URI: text, MIME: translate.MediaTypeByName(u.Path)}, nil
+		return &translate.Media{URI: text, MIME: translate.MediaTypeByName(u.Path), Param: source.Param}, nil
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, errors.New("it must be a data:, https: or gs: URL")
 	case isYouTube(host):
-		return &translate.Media{URI: text, MIME: "video/mp4"}, nil
+		return &translate.Media{URI: text, MIME: "video/mp4", Param: source.Param}, nil
 	case host == filesHost:
-		return &translate.Media{URI: text, MIME: translate.MediaTypeByName(u.Path)}, nil
+		return &translate.Media{URI: text, MIME: translate.MediaTypeByName(u.Path), Param: source.Param}, nil
 	}
 	source.URL = text
 	return &translate.Media{Source: &source}, nil
