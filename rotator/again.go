@@ -18,8 +18,8 @@ func (l *Lease) Again(used, tokens int64) bool {
 	if used > 0 {
 		before.tokens = used // as is settled now
 	}
-	b, _, _, ok := f.reserve(now, tokens, &l.index.limits)
-	if !ok {
+	var b booking
+	if _, _, ok := f.reserve(now, tokens, &l.index.limits, &b); !ok {
 		return false
 	}
 	l.choice.booking, l.began = b, now

@@ -150,7 +150,7 @@ func (ix *index) take(head entry, now time.Time, q *Query, a avoidance, c *choic
 func (ix *index) book(head, m entry, now, tokens int64, c *choice) finding {
 	l := &ix.lanes[head.id]
 	f := l.current(ix.model)
-	b, after, short, ok := f.reserve(now, tokens, &ix.limits)
+	after, short, ok := f.reserve(now, tokens, &ix.limits, &c.booking)
 	switch {
 	case short.state != "":
 		ix.move(head.id, classOf(short), short.until)
@@ -165,7 +165,7 @@ func (ix *index) book(head, m entry, now, tokens int64, c *choice) finding {
 	l.last = ix.turn
 	ix.note(l, after)
 	ix.busy[head.id].Add(1)
-	c.lane, c.member, c.facts, c.booking = head.id, l.from+m.id, f, b
+	c.lane, c.member, c.facts = head.id, l.from+m.id, f
 	c.candidate = ix.members[c.member].candidate
 	c.candidate.inFlight.Add(1) // before it is ranked
 	if l.class == classReady {

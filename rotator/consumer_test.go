@@ -280,8 +280,8 @@ func TestBucketsOfJoinedGroups(t *testing.T) {
 		a.share("x", "y", now)
 		b.share("y", "z", now)
 		for _, model := range []string{"x", "z", "alone"} {
-			a.facts(model).reserve(now, 1, &rules{})
-			b.facts(model).reserve(now, 1, &rules{})
+			a.facts(model).reserve(now, 1, &rules{}, &booking{})
+			b.facts(model).reserve(now, 1, &rules{}, &booking{})
 		}
 		if !b.join(a, now) || b.join(a, now) || a.join(b, now) {
 			t.Fatal("the groups are joined once")
@@ -305,7 +305,7 @@ func TestJoinedGroupsForgetTheLeastUsedModels(t *testing.T) {
 	candidates := fleet(2)
 	for i, c := range candidates {
 		for n := range maxFacts {
-			c.Group.facts(fmt.Sprint(i, "-", n)).reserve(int64(n+1), 1, &rules{})
+			c.Group.facts(fmt.Sprint(i, "-", n)).reserve(int64(n+1), 1, &rules{}, &booking{})
 		}
 	}
 	a, b := candidates[0].Group, candidates[1].Group
@@ -326,7 +326,7 @@ func TestChainsOfJoinedGroups(t *testing.T) {
 	p := NewPool(candidates, Options{Projects: projects})
 	now := time.Now()
 	for i := range candidates {
-		candidates[i].Group.facts("m").reserve(now.UnixNano(), 1, &rules{})
+		candidates[i].Group.facts("m").reserve(now.UnixNano(), 1, &rules{}, &booking{})
 	}
 	for _, step := range []struct {
 		account  int

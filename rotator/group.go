@@ -154,34 +154,34 @@ type booking struct {
 func (b *booking) awaited() bool { return b.probe != 0 || b.watch }
 
 // reserve counts a call before it is made, so that calls made at the same time cannot spend more than there is. It returns how
-// much the group is used then, or what is missing if there is too little.
-func (f *facts) reserve(now, tokens int64, l *rules) (b booking, after use, short shortage, ok bool) {
+// much the group is used then, or what is missing if there is too little. It fills an empty booking.
+func (f *facts) reserve(now, tokens int64, l *rules, b *booking) (after use, short shortage, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	limit := f.learned.within(now, l)
 	if short = f.missing(now, &limit); short.state != "" {
-		return b, after, short, false
+		return after, short, false
 	}
 	if limit.TPM|limit.TPD != 0 {
 		if short, ok = f.squeeze(now, tokens, &limit); !ok {
-			return b, after, short, false
+			return after, short, false
 		}
 	}
 	if f.hinted() {
-		if short, ok = f.admit(now, tokens, &limit, &b); !ok {
-			return b, after, short, false
+		if short, ok = f.admit(now, tokens, &limit, b); !ok {
+			return after, short, false
 		}
 	}
 	f.day.calls++
 	f.day.tokens += tokens
 	f.used = now
-	f.observe(now, &limit, &b)
+	f.observe(now, &limit, b)
 	f.load = addCall(f.load, now)
 	b.span, b.day, b.tokens, b.last = f.minute.add(now, tokens), f.day.ends, tokens, limit.RPD > 0 && f.day.calls == limit.RPD
 	if f.learned != nil {
 		b.beyond = f.learned.count(f)
 	}
-	return b, use{load: f.load, left: f.left(&limit)}, short, true
+	return use{load: f.load, left: f.left(&limit)}, short, true
 }
 
 // squeeze reports whether there is room for so many tokens, and else when there will be more. The caller holds the lock.

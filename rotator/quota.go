@@ -35,8 +35,9 @@ type learnedLimit struct {
 
 // bounds are the limits that hold: those of the configuration, and what is learned besides.
 type bounds struct {
-	rules
-	TPD int64 // prompt tokens of a day
+	RPM, RPD, TPM int64 // as in Limit
+	TPD           int64 // prompt tokens of a day
+	patient       bool  // as in rules
 }
 
 // beyond is a set of quotas.
@@ -75,14 +76,11 @@ func (n *learned) inherit(other *learned, now int64) {
 // within is the tighter of configured limits and the learned ones, of which there may be none.
 func (n *learned) within(now int64, l *rules) bounds {
 	if n == nil {
-		return bounds{rules: *l}
+		return bounds{RPM: l.RPM, RPD: l.RPD, TPM: l.TPM, patient: l.patient}
 	}
 	return bounds{
-		rules: rules{
-			Limit:   Limit{RPM: n.limit(QuotaRPM, now, l.RPM), RPD: n.limit(QuotaRPD, now, l.RPD), TPM: n.limit(QuotaTPM, now, l.TPM)},
-			patient: l.patient,
-		},
-		TPD: n.limit(QuotaTPD, now, 0),
+		RPM: n.limit(QuotaRPM, now, l.RPM), RPD: n.limit(QuotaRPD, now, l.RPD), TPM: n.limit(QuotaTPM, now, l.TPM), TPD: n.limit(QuotaTPD, now, 0),
+		patient: l.patient,
 	}
 }
 

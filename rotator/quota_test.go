@@ -232,7 +232,7 @@ func TestForgottenBucketIsForgottenUnderAllNames(t *testing.T) {
 				t.Fatal("nothing is forgotten")
 			}
 			f := g.facts(fmt.Sprint("model-", i))
-			f.reserve(time.Now().UnixNano(), 0, &rules{})
+			f.reserve(time.Now().UnixNano(), 0, &rules{}, &booking{})
 		}
 		if g.known("m") == shared || g.known("alias") == shared {
 			t.Error("a name still leads to what was forgotten")

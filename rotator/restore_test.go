@@ -266,7 +266,7 @@ func TestOnlySoManyModelsAreRestoredAndNoneIsForgottenForThem(t *testing.T) {
 		many[fmt.Sprintf("a-%05d", i)] = ModelState{Streak: 1}
 	}
 	c := candidate(1, NewGroup())
-	c.Group.facts("zero").reserve(1, 1, &rules{})
+	c.Group.facts("zero").reserve(1, 1, &rules{}, &booking{})
 	c.Restore(&AccountState{Models: many}, NewProjects())
 	if n := len(c.Group.models); n != maxFacts || c.Group.known("zero") == nil {
 		t.Errorf("%d models, and what was known is %v", n, c.Group.known("zero"))
