@@ -157,6 +157,9 @@ func (x *exchange) keepAlive() bool {
 	return !x.gone
 }
 
+// maxIgnored bounds the parameters that are named in a header: clients' libraries refuse long ones.
+const maxIgnored = 64
+
 // setHeaders tells the client how the exchange went, as far as it is known when the headers leave. body is what is being answered.
 func (x *exchange) setHeaders(body *gemini.Encoded) {
 	if x.reply.committed {
@@ -175,6 +178,6 @@ func (x *exchange) setHeaders(body *gemini.Encoded) {
 		ignored = append(slices.Clip(ignored), body.Ignored...)
 	}
 	if len(ignored) > 0 {
-		h.Set("X-Gemini-Proxy-Ignored", strings.Join(ignored, ", "))
+		h.Set("X-Gemini-Proxy-Ignored", strings.Join(ignored[:min(len(ignored), maxIgnored)], ", "))
 	}
 }
