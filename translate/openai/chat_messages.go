@@ -21,6 +21,8 @@ type chatMessage struct {
 	ToolCallID   string         `json:"tool_call_id"`
 	FunctionCall *chatFunction  `json:"function_call"`
 
+	Audio optional[jsontext.Value] `json:"audio"` // the id of what the model said aloud
+
 	ExtraContent           optional[extraContent]           `json:"extra_content"`
 	ReasoningDetails       optional[[]reasoningDetail]      `json:"reasoning_details"`
 	ThinkingBlocks         optional[[]thinkingBlock]        `json:"thinking_blocks"`
@@ -111,6 +113,9 @@ func (r *chatRequest) addMessages(to *translate.Request) *translate.Error {
 		case "assistant", "model":
 			message.Role = translate.RoleModel
 			message.Parts, failed = m.assistant(i, legacy)
+			if failed == nil && m.Audio.value != nil {
+				failed = loseAudio(to, i)
+			}
 			if failed == nil && len(message.Parts) == 0 {
 				continue // only thoughts, which are not replayed
 			}
@@ -128,6 +133,16 @@ func (r *chatRequest) addMessages(to *translate.Request) *translate.Error {
 		}
 		to.Messages = append(to.Messages, message)
 	}
+	return nil
+}
+
+// loseAudio notes that what the model said aloud is missing from the conversation: nothing is kept here that its id could stand for.
+func loseAudio(to *translate.Request, i int) *translate.Error {
+	param := fmt.Sprintf("messages[%d].audio", i)
+	if to.Strict {
+		return unsupportedParameter(param, "no audio is kept here")
+	}
+	to.Ignored = append(to.Ignored, param)
 	return nil
 }
 

@@ -261,6 +261,19 @@ func TestWhatHasNoEffectIsNamed(t *testing.T) {
 	}
 }
 
+// What the model said aloud is referred to by an id, and nothing is kept here that has one.
+func TestSpokenMessagesAreNamedAsLost(t *testing.T) {
+	const body = `{"messages":[{"role":"user","content":"a"},{"role":"assistant","audio":{"id":"audio_1"}},` +
+		`{"role":"assistant","content":"b","audio":null},{"role":"user","content":"c"}]}`
+	request, _ := mustDecode(t, body)
+	if want := []string{"messages[1].audio"}; !slices.Equal(request.Ignored, want) {
+		t.Errorf("%q, want %q", request.Ignored, want)
+	}
+	if e := strictly(t, body); e == nil || e.Code != "unsupported_parameter" || e.Param != "messages[1].audio" {
+		t.Errorf("of a strict client: %v", e)
+	}
+}
+
 func TestWhatHasNoEffectInABodyOfTheResponsesAPIIsNamed(t *testing.T) {
 	for body, want := range map[string][]string{
 		`"text":{"format":{"type":"text"}},"max_output_tokens":9`: nil,
