@@ -70,7 +70,8 @@ func (ix *index) find(now time.Time, q *Query, c *choice) *Exhausted {
 
 // runDry has it told, once, that there is nothing left for the model.
 func (ix *index) runDry(now time.Time, e *Exhausted) {
-	if ix.out || ix.count[classReady]+ix.count[classNarrow]+ix.count[classProbing] > 0 || e.Cause != CauseRate && e.Cause != CauseQuota && e.Cause != CauseDisabled {
+	if ix.out || ix.count[classReady]+ix.count[classNarrow]+ix.count[classProbing] > 0 ||
+		e.Cause != CauseRate && e.Cause != CauseQuota && e.Cause != CauseDisabled {
 		return
 	}
 	ix.out = true

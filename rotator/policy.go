@@ -11,8 +11,9 @@ import (
 // the one that was not used for longest.
 //
 // A rank is asked for only when a candidate becomes ready and after each time it was chosen, or, for a policy that is Volatile, after each
-// call too; in between the pool keeps it in a heap. So choosing costs the same whatever the policy and, but for a logarithm, the number of accounts. Rank is called by many
-// goroutines at once and under a lock of the pool: it must be fast, keep no state and not call the pool.
+// call too; in between the pool keeps it in a heap. So choosing costs the same whatever the policy and, but for a logarithm, the number
+// of accounts. Rank is called by many goroutines at once and under a lock of the pool: it must be fast, keep no state and not call the
+// pool.
 type Policy interface {
 	Rank(s Standing) float64
 }
