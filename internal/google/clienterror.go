@@ -131,7 +131,7 @@ func tooLong(e *translate.Error, sentence string) {
 
 // fieldPath finds a field of GenerateContentRequest in one of Google's sentences.
 var fieldPath = regexp.MustCompile(`\b(?:contents|tools|system_?[iI]nstruction|generation_?[cC]onfig|tool_?[cC]onfig|` +
-	`safety_?[sS]ettings|cached_?[cC]ontent|labels)\b(?:\[[^\]\s]{1,100}\]|\.[A-Za-z_$][A-Za-z0-9_$-]*)*`)
+	`safety_?[sS]ettings|[cC]ached_?[cC]ontent|labels)\b(?:\[[^\]\s]{1,100}\]|\.[A-Za-z_$][A-Za-z0-9_$-]*)*`)
 
 // path is the field at fault, as far as Google says.
 func (r *report) path() string {

@@ -205,6 +205,7 @@ func TestFieldAtFaultIsFound(t *testing.T) {
 		`Invalid value at 'generationConfig.stopSequences[0]'`:                                                                                                               "generationConfig.stopSequences[0]",
 		`Request contains an invalid argument.`:                                                                                                                              "",
 		`Unable to submit request because it must have a text parameter`:                                                                                                     "",
+		"CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config.":                                                       "CachedContent",
 	} {
 		if e := parseError(answer{status: 400, body: []byte(errorBody(message, "INVALID_ARGUMENT", ""))}); e.Path != want {
 			t.Errorf("%s: %q; want %q", message, e.Path, want)

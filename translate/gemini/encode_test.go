@@ -400,8 +400,10 @@ func TestParam(t *testing.T) {
 		"GenerateContentRequest.generation_config.max_output_tokens":    "max_tokens",
 		"generation_config.thinking_config.thinking_budget":             "reasoning_effort",
 		"tool_config.function_calling_config.allowed_function_names[0]": "tool_choice",
-		"":          "",
-		"nonsense[": "",
+		"CachedContent": "cached_content",
+		"labels":        "labels",
+		"":              "",
+		"nonsense[":     "",
 	}
 	for path, want := range tests {
 		if got := e.Param(path); got != want {

@@ -15,7 +15,7 @@ var configParams = map[string]string{
 	"thinkingconfig": "reasoning_effort", "toolconfig": "tool_choice",
 	"responselogprobs": "logprobs", "logprobs": "top_logprobs", "responsemodalities": "modalities", "speechconfig": "audio.voice",
 	"candidatecount": "n", "imageconfig": "image_config", "safetysettings": "safety_settings", "cachedcontent": "cached_content",
-	"servicetier": "service_tier",
+	"servicetier": "service_tier", "labels": "labels",
 }
 
 // Param translates a path in one of Google's messages about Body, in either spelling of its fields, into the field of the client's
