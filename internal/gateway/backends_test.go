@@ -34,8 +34,8 @@ func TestWhatNoBackendCanExpressIsRefusedAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBothWays(t, func(w *world, ask func(map[string]any) *answer) {
 				w.key(2)
-				w.key(3)
 				backends(w)
+				w.patient()
 				w.start()
 				w.script("key-1", googlesim.RateMinute(flash, 5*time.Second))
 				w.text(ask(map[string]any{"model": flash}))
