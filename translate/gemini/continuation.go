@@ -2,6 +2,8 @@ package gemini
 
 import (
 	"slices"
+
+	"github.com/go-json-experiment/json"
 )
 
 // From Gemini 4 on an answer may be longer than what one call gives. Google then ends the call with the reason below and a token, and
@@ -28,8 +30,10 @@ func (e *encoder) outputLimit(wanted int) int {
 
 // Continue is the body that asks for what follows in an answer, by the token that Fold.Continuation gave.
 func (e *Encoded) Continue(token string) []byte {
-	body := slices.Concat(e.Body[:len(e.Body)-1], []byte(`,"continuationToken":`))
-	return append(appendQuote(body, token), '}')
+	next := e.wire
+	next.ContinuationToken = token
+	body, _ := json.Marshal(&next, tolerant) // what could be written without the token can be written with it
+	return body
 }
 
 // Continuation is Google's token for what follows, when the call that has ended did not bring all of the answer that the client asked for;

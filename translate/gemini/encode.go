@@ -28,6 +28,7 @@ type Encoded struct {
 	system  []int   // of each part of the system instruction
 	tools   []int   // of each declaration
 
+	wire     request // what the Body says
 	remedies Remedies
 	sent     sent
 }
@@ -48,7 +49,7 @@ func Encode(req *translate.Request, b translate.Backend, m *Model, r Remedies) (
 	if err != nil { // free JSON that is none: a surface that checks its input cannot get here
 		return nil, translate.Invalid("messages", "invalid_value", "The request holds malformed JSON.")
 	}
-	e.done.Body = body
+	e.done.Body, e.done.wire = body, e.out
 	return &e.done, nil
 }
 

@@ -20,6 +20,8 @@ type request struct {
 	Labels         jsontext.Value            `json:"labels,omitzero"`      // not of the Developer API
 	ServiceTier    translate.ServiceTier     `json:"serviceTier,omitzero"` // of the Developer API only
 	SessionID      string                    `json:"session_id,omitzero"`  // of Code Assist only
+
+	ContinuationToken string `json:"continuationToken,omitzero"` // not of Code Assist
 }
 
 type content struct {
