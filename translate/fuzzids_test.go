@@ -69,6 +69,7 @@ func FuzzIDs(f *testing.F) {
 	for seed := range uint64(8) {
 		f.Add("x__thought__c2ln\n__sig__c2ln\n"+strings.Repeat("z", 41), seed)
 	}
+	f.Add("__thought_\n_vsi_c2ln\n_vsig__c2ln\n", uint64(36))
 	f.Add(strings.Repeat("a\n", 9), uint64(9))
 	models := gemini.NewCatalogue()
 	f.Fuzz(func(t *testing.T, ids string, seed uint64) {

@@ -59,11 +59,11 @@ type thinkingBlock struct {
 // idSeparators are what two gateways put between a call's id and its signature.
 var idSeparators = [...]string{"__thought__", "__sig__"}
 
-// splitID takes the signature out of a call's id.
+// splitID takes the signature out of a call's id. The last separator counts: what stands before it may look like one together with it.
 func splitID(id string) (clean, signature string) {
 	for _, separator := range idSeparators {
-		if clean, signature, ok := strings.Cut(id, separator); ok {
-			return clean, signature
+		if at := strings.LastIndex(id, separator); at >= 0 {
+			return id[:at], id[at+len(separator):]
 		}
 	}
 	return id, ""
