@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	_ "embed" // the page's parts
 	"encoding/base64"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,5 +39,5 @@ func writeStatusPage(w http.ResponseWriter) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(statusPage)))
-	_, _ = w.Write([]byte(statusPage)) // a client that is gone needs no answer
+	_, _ = io.WriteString(w, statusPage) // a client that is gone needs no answer
 }
